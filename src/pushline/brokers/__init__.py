@@ -1,0 +1,1 @@
+"""What carries Commands to the other nodes."""

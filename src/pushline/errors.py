@@ -1,0 +1,75 @@
+"""One exception tree. What goes over a wire carries its wire code.
+
+PushlineError
+├── ConfigError             a wrong key or value, or a setting that would be unsafe
+├── PeerError               the other side misbehaved
+│   ├── ProtocolError       WebSocket: `close` is the close code and reason to send
+│   ├── HttpError           HTTP: `status` and `headers` of the answer
+│   └── BadLineError        text port: why a line is answered with `fail`
+├── BadNameError            a uid, utype or group that is none
+└── ClientError             a back end's client could not do what it was asked
+    ├── UnavailableError    nothing answers at that address, or the connection was lost
+    ├── DeadlineError       no answer in time; the push may still have been delivered
+    ├── RejectedError       the server did not take the secret
+    └── InvalidPushError    the server would not understand this push; nothing was sent
+"""
+
+from pushline.messages import Close
+
+
+class PushlineError(Exception):
+    """The root of everything that Pushline raises."""
+
+
+class ConfigError(PushlineError):
+    """Says in one line what is wrong, where it stands, and what is allowed."""
+
+
+class PeerError(PushlineError):
+    """The other side misbehaved; never a fault of the caller."""
+
+
+class ProtocolError(PeerError):
+    """The peer broke the WebSocket protocol or a limit; `close` says how to fail the connection."""
+
+    def __init__(self, close: Close) -> None:
+        super().__init__(close.reason)
+        self.close = close
+
+
+class HttpError(PeerError):
+    """A request that is answered with `status` (a number) and the connection closed."""
+
+    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+class BadLineError(PeerError):
+    """A line on the text port that is answered with `fail`; its text says why."""
+
+
+class BadNameError(PushlineError):
+    """A uid, utype or group is 1 to 255 bytes of UTF-8 without control characters."""
+
+
+class ClientError(PushlineError):
+    """A back end's client could not do what it was asked."""
+
+
+class UnavailableError(ClientError):
+    """Nothing answers at that address, or the connection was lost before the answer came."""
+
+
+class DeadlineError(ClientError):
+    """No answer came in time; the push may still have been delivered."""
+
+
+class RejectedError(ClientError):
+    """The server closed the connection because of the secret, or because there was none."""
+
+
+class InvalidPushError(ClientError):
+    """The server would not understand this push; nothing was sent."""

@@ -1,0 +1,58 @@
+"""What is sent to a client: messages, and the reasons for which a connection is closed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Close(NamedTuple):
+    """A WebSocket close code and its reason, under 120 bytes of UTF-8.
+
+    After 3000-3499 a client may reconnect, after 3500-3999 it must not.
+    Codes below 3000 are those of RFC 6455, section 7.4.1.
+    """
+
+    code: int
+    reason: str
+
+
+NORMAL = Close(1000, "")
+PROTOCOL_ERROR = Close(1002, "protocol error")
+INVALID_DATA = Close(1007, "invalid UTF-8")
+TOO_BIG = Close(1009, "message too big")
+ABNORMAL = Close(1006, "connection lost")
+"""Never on the wire: the TCP connection ended without a Close frame."""
+
+SHUTDOWN = Close(3001, "shutdown")
+SLOW = Close(3008, "slow")
+NO_PONG = Close(3012, "no pong")
+
+INVALID_TOKEN = Close(3500, "invalid token")
+BAD_REQUEST = Close(3501, "bad request")
+NO_LOGIN = Close(3502, "no login in time")
+REPLACED = Close(3503, "replaced by a newer connection")
+LIMIT = Close(3504, "limit of connections reached")
+
+
+class Message:
+    """One payload for any number of clients: text (UTF-8) or binary.
+
+    It is encoded at most once for each way of encoding, and then the same bytes object goes to
+    every connection.
+    """
+
+    __slots__ = ("_encoded", "binary", "data")
+
+    def __init__(self, data: bytes, *, binary: bool = False) -> None:
+        self.data = data
+        self.binary = binary
+        self._encoded: dict[Encode, bytes] = {}
+
+    def encoded(self, encode: "Encode") -> bytes:
+        """The bytes on the wire for every connection that has this `encode`."""
+        frame = self._encoded.get(encode)
+        if frame is None:
+            frame = self._encoded[encode] = encode(self)
+        return frame
+
+
+Encode = Callable[[Message], bytes]
