@@ -48,7 +48,14 @@ class HttpError(PeerError):
 
 
 class BadLineError(PeerError):
-    """A line on the text port that is answered with `fail`; its text says why."""
+    """A line on the text port that is answered with `fail`; its text says why.
+
+    `kind` is one of a few words, for counting: json, utf8, name, http, command, auth, length.
+    """
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
 
 
 class BadNameError(PushlineError):

@@ -9,11 +9,13 @@ LONGEST_NAME = 255
 DEFAULT_UTYPE = "0"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_INT64 = range(-(2**63), 2**63)
+_SURELY_SHORT = LONGEST_NAME // 4  # characters: UTF-8 has at most four bytes for one
 
 
 def check_name(name: str) -> str:
     """`name` as it is; raises BadNameError where it cannot be a uid, utype or group."""
+    if name.isprintable() and 0 < len(name) <= _SURELY_SHORT:
+        return name  # nearly every name there is, without a search and an encoding
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -29,7 +31,7 @@ def name_of(value: object) -> str:
     """The name for a JSON string or 64-bit integer: `42` and `"42"` are the same one."""
     if isinstance(value, str):
         return check_name(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value in _INT64:
+    if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return str(value)
     raise BadNameError("a name is a non-empty string or a 64-bit integer")
 

@@ -1,0 +1,91 @@
+"""The list of all that is measured, with the targets."""
+
+from benchmarks import fairness, memory, order, ratios
+from benchmarks.measure import Measure, Target
+
+MEASURES = (
+    Measure(
+        "connect",
+        "Handshake, server CPU",
+        "x floor",
+        Target(1.9),
+        ratios.beside_floor(ratios.CONNECT, ratios.cpu),
+        ratios.CONNECT,
+        part="us",
+    ),
+    Measure(
+        "paced",
+        "Broadcast, 50 a second: CPU of a delivery",
+        "x floor",
+        Target(1.4),
+        ratios.beside_floor(ratios.PACED, ratios.cpu),
+        ratios.PACED,
+        part="us",
+    ),
+    Measure(
+        "flight",
+        "64 broadcasts in flight: deliveries",
+        "x floor",
+        Target(12, at_least=True),
+        ratios.beside_floor(ratios.FLIGHT, ratios.rate, floor_shorter=4),
+        ratios.FLIGHT,
+        part="/s",
+    ),
+    Measure(
+        "unicast",
+        "Push to one user, server CPU",
+        "x floor",
+        Target(1.5),
+        ratios.beside_floor(ratios.UNICAST, ratios.cpu),
+        ratios.UNICAST,
+        part="us",
+    ),
+    Measure(
+        "idle",
+        "Idle connection, 15,000 open",
+        "KB",
+        Target(2.0),
+        memory.idle,
+        memory.IDLE,
+    ),
+    Measure(
+        "tls",
+        "Idle TLS connection, 2,000 open",
+        "KB",
+        Target(26),
+        memory.tls,
+        "benchmarks/memory.py",
+    ),
+    Measure(
+        "stopped",
+        "Reader that stopped, flood of 100 bytes",
+        "MB",
+        Target(1.2),
+        memory.stopped(memory.SMALL_FLOOD),
+        memory.SMALL_FLOOD,
+    ),
+    Measure(
+        "stopped-4k",
+        "Reader that stopped, flood of 4,000 bytes",
+        "MB",
+        Target(1.2),
+        memory.stopped(memory.LARGE_FLOOD),
+        memory.LARGE_FLOOD,
+    ),
+    Measure(
+        "fairness",
+        "Push to one user, p99 beside 15,000 others",
+        "ms",
+        Target(12),
+        fairness.fairness,
+        fairness.PROBE.command,
+    ),
+    Measure(
+        "lost",
+        "Pushes answered ok, but lost or out of order",
+        "",
+        Target(0),
+        order.unkept,
+        "benchmarks/order.py",
+    ),
+)

@@ -1,0 +1,7 @@
+"""`python -m pushline` is `pushline`."""
+
+import sys
+
+from pushline.cli import main
+
+sys.exit(main())

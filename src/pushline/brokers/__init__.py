@@ -1,1 +1,0 @@
-"""What carries Commands to the other nodes."""

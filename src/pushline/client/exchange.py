@@ -1,0 +1,40 @@
+"""What one call asked of the server, and what came of it."""
+
+import asyncio
+
+from pushline.errors import ClientError
+
+
+class Exchange:
+    """So many lines, and their answers in the same order; or an error, if they cannot all come.
+
+    Create it in a running event loop. Answers that come after its end are taken and forgotten.
+    """
+
+    __slots__ = ("_answers", "_done", "_error", "_expected")
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._answers: list[bool] = []
+        self._error: ClientError | None = None
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: bool) -> None:
+        self._answers.append(answer)
+        if len(self._answers) == self._expected:
+            self._end()
+
+    def fail(self, error: ClientError) -> None:
+        self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        if not self._done.done():  # its caller may have been cancelled
+            self._done.set_result(None)
+
+    async def result(self) -> list[bool]:
+        """The answers, when all of them are here; raises what it failed with."""
+        await self._done
+        if self._error is not None:
+            raise self._error
+        return self._answers

@@ -1,0 +1,123 @@
+"""The way to a text port: one link that is kept, and opened again once it was lost."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from pushline.client.address import Address
+from pushline.client.exchange import Exchange
+from pushline.client.link import Link
+from pushline.errors import ClientError, ConfigError, DeadlineError, UnavailableError
+
+TIMEOUT = 2.0
+"""Seconds."""
+BATCH = 1000
+"""Lines for which one timeout holds."""
+IN_FLIGHT = 5000
+"""Lines without an answer yet; below 10,000, where a server stops reading (its text.pipeline)."""
+BACKOFF = 0.1
+"""Seconds from an attempt to open that failed to the next one."""
+
+
+class Wire:
+    """Lines to the server at `address`, and their answers back: true for `ok`, false for `fail`.
+
+    Any number of tasks of one event loop may ask at the same time. `timeout` is in seconds, for
+    each call as a whole. No line is ever sent twice.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        secret: str = "",
+        timeout: float = TIMEOUT,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        if not timeout > 0:
+            raise ConfigError("the client's timeout is a number of seconds above 0")
+        if not secret.isprintable():
+            raise ConfigError("the client's secret is printable text")
+        self.address = address
+        self.timeout = timeout
+        self._secret = secret
+        self._in_flight = in_flight
+        self._link: Link | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+
+    async def ask(self, lines: Sequence[bytes]) -> list[bool]:
+        """Sends `lines`, without line ends, in their order; the answers in the same order.
+
+        Raises UnavailableError, DeadlineError or RejectedError.
+        """
+        if not lines:
+            return []
+        started = asyncio.get_running_loop().time()
+        link = None
+        try:
+            async with asyncio.timeout(self.timeout):
+                while True:
+                    link = await self._open_link()
+                    exchange = Exchange(len(lines))
+                    if await link.send(lines, exchange):
+                        return await exchange.result()
+        except TimeoutError:
+            raise self._overdue(link, started) from None
+
+    async def _open_link(self) -> Link:
+        link = self._current_link()
+        await link.ready.wait()
+        if link.error is not None and not link.opened:
+            raise type(link.error)(f"{link.error}; nothing was sent")
+        return link
+
+    def _current_link(self) -> Link:
+        if self._link is None or self._link.error is not None or not _is_ours(self._link):
+            self._link = Link(self.address, self._secret, self._in_flight)
+            self._opening = self._link.loop.create_task(self._open(self._link))
+        return self._link
+
+    async def _open(self, link: Link) -> None:
+        """Shared by all who wait for the link: they do not come to the server one by one."""
+        await asyncio.sleep(self._not_before - link.loop.time())
+        await link.open(self.timeout)
+        if link.error is not None:
+            self._not_before = link.loop.time() + BACKOFF
+
+    def _overdue(self, link: Link | None, started: float) -> ClientError:
+        limit = f"within {self.timeout:g} s"
+        if link is not None:
+            if link.heard < started:
+                # A server that has said nothing all the time may never say anything again.
+                link.lose(UnavailableError(f"{self.address} was silent for {self.timeout:g} s"))
+            return DeadlineError(
+                f"no answer from {self.address} {limit}; a push may have been delivered"
+            )
+        if self._link is not None and self._link.opened:
+            return DeadlineError(
+                f"too many pushes at a time to {self.address}: no turn {limit}; nothing was sent"
+            )
+        return UnavailableError(f"{self.address} does not answer {limit}; nothing was sent")
+
+    async def close(self) -> None:
+        """Closes the connection; the next line opens another one."""
+        link, opening = self._link, self._opening
+        self._link = self._opening = None
+        if link is not None and opening is not None and link.error is None and _is_ours(link):
+            opening.cancel()
+            await link.close(UnavailableError(f"the client of {self.address} was closed"))
+            await asyncio.wait([opening])
+
+
+def _is_ours(link: Link) -> bool:
+    """Whether it lives in the running loop; no longer where that loop was closed."""
+    if link.loop is asyncio.get_running_loop():
+        return True
+    if link.loop.is_closed():
+        return False
+    raise RuntimeError("an AsyncClient belongs to one event loop; Client serves any thread")
+
+
+def batches(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """`lines` in parts that are each one call of `ask`."""
+    return (lines[start : start + BATCH] for start in range(0, len(lines), BATCH))

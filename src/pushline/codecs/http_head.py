@@ -1,0 +1,170 @@
+"""The head of an HTTP/1.x request (RFC 9112), read as it arrives; httptools has the syntax.
+
+Bytes are judged in the order in which they come, each limit at its place, so that a head is taken
+or refused in the same way however it was cut up. Nothing after a fault, or over a limit, is
+parsed. httptools checks syntax only, and is lenient about the request line: that line, the
+version, the Host and the sizes are checked here.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from pushline.errors import HttpError
+
+
+class HeadLimits(NamedTuple):
+    """Bytes of the request line, bytes of the whole head, and number of header lines."""
+
+    line: int = 8 * 1024
+    head: int = 32 * 1024
+    headers: int = 128
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A request without its body; header names are in lower case."""
+
+    method: str
+    target: str
+    version: str
+    """`1.0` or `1.1`."""
+    headers: dict[str, str]
+    """A repeated header is joined with `, ` (RFC 9110, section 5.3)."""
+    repeated: frozenset[str]
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+    @property
+    def path(self) -> str:
+        return self._split()[0]
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, as it came."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[str, str]:
+        target = _AUTHORITY.sub("", self.target)
+        path, _, query = target.partition("?")
+        return path or "/", query
+
+
+_AUTHORITY: Final = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+"""The front of a target in absolute form (RFC 9112, section 3.2.2)."""
+_REQUEST_LINE: Final = re.compile('([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r\n')
+_HOST: Final = re.compile(r"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
+_VERSIONS: Final = ("1.1", "1.0")
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+_LINE_TOO_LONG: Final = (414, "request line too long")
+_HEAD_TOO_LARGE: Final = (431, "head too large")
+_NONE_REPEATED: Final[frozenset[str]] = frozenset()
+
+
+class HeadReader:
+    """Reads one head. It is done once it has returned a Request or raised HttpError."""
+
+    __slots__ = ("_fields", "_limits", "_line", "_parser", "_seen", "_size", "rest")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        self._fields = _Fields()
+        self._parser = HttpRequestParser(self._fields)
+        self._line = b""
+        self._size = 0
+        self._seen = b""
+        self.rest = b""
+        """What followed the head in the chunk that completed it."""
+
+    def feed(self, data: bytes) -> Request | None:
+        """The request once its head is whole; raises HttpError at the first fault."""
+        if not self._fields.version:
+            data = self._read_line(data)
+        return self._read_headers(data) if data else None
+
+    def _read_line(self, data: bytes) -> bytes:
+        """What follows the request line, if anything does."""
+        end = data.find(b"\n") + 1
+        piece = data[:end] if end else data
+        self._parse(piece, self._limits.line, _LINE_TOO_LONG)
+        self._line += piece
+        if not end:
+            return b""
+        self._fields.set_line(self._line)
+        self._seen = _LINE_END
+        return data[end:]
+
+    def _read_headers(self, data: bytes) -> Request | None:
+        seen = self._seen + data
+        end = seen.find(_HEAD_END) + len(_HEAD_END) - len(self._seen)
+        if end < len(_HEAD_END) - len(self._seen):
+            self._parse(data, self._limits.head, _HEAD_TOO_LARGE)
+            self._seen = seen[1 - len(_HEAD_END) :]
+            return None
+        self._parse(data[:end], self._limits.head, _HEAD_TOO_LARGE)
+        self.rest = data[end:]
+        return self._fields.request()
+
+    def _parse(self, piece: bytes, limit: int, refusal: tuple[int, str]) -> None:
+        """Parses `piece` as far as the limit goes, which counts from the head's first byte."""
+        room = limit - self._size
+        self._size += len(piece)
+        try:
+            self._parser.feed_data(piece[:room])
+        except HttpParserUpgrade:
+            pass  # the head is whole
+        except HttpParserError as error:
+            self._check_count()
+            raise HttpError(400, f"malformed request: {error}") from None
+        self._check_count()
+        if len(piece) > room:
+            raise HttpError(*refusal)
+
+    def _check_count(self) -> None:
+        if self._fields.count() > self._limits.headers:
+            raise HttpError(431, "too many headers")
+
+
+class _Fields:
+    """The parts of a head as they are found."""
+
+    __slots__ = ("_more", "method", "repeated", "target", "values", "version")
+
+    def __init__(self) -> None:
+        self.method = self.target = self.version = ""
+        self._more = 0
+        self.values: dict[str, str] = {}
+        self.repeated = _NONE_REPEATED
+
+    def set_line(self, line: bytes) -> None:
+        match = _REQUEST_LINE.fullmatch(str(line, "latin-1"))
+        if not match:
+            raise HttpError(400, "malformed request line")
+        self.method, self.target, self.version = match.groups()
+        if self.version not in _VERSIONS:
+            raise HttpError(505, "HTTP version not supported")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools."""
+        key = name.decode().lower()
+        text = value.rstrip().decode("latin-1")
+        if key in self.values:
+            self._more += 1
+            self.repeated |= {key}
+            text = f"{self.values[key]}, {text}"
+        self.values[key] = text
+
+    def count(self) -> int:
+        return len(self.values) + self._more
+
+    def request(self) -> Request:
+        host = self.values.get("host")
+        if host is None:
+            if self.version == "1.1":
+                raise HttpError(400, "no Host")
+        elif "host" in self.repeated or not _HOST.fullmatch(host):
+            raise HttpError(400, "not exactly one Host")
+        return Request(self.method, self.target, self.version, self.values, self.repeated)

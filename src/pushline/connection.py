@@ -1,0 +1,76 @@
+"""One live client: who it is, its write side, and its end."""
+
+import asyncio
+from typing import Protocol
+
+from pushline.codecs import websocket
+from pushline.messages import ABNORMAL, SLOW, Close, Encode, Message
+from pushline.outbox import Outbox, Writer
+from pushline.wheel import Wheel
+
+
+class Keeper(Protocol):
+    """What every connection of a listener shares."""
+
+    wheel: Wheel
+    outbox: Outbox
+    close_ticks: int
+    """How long the peer has for its side of a close, in ticks."""
+
+    def closed(self, connection: "Connection", close: Close) -> None:
+        """The connection is over: called exactly once, before anything more can be sent to it."""
+
+
+class Connection(Writer):
+    """One live client: a tab, a phone.
+
+    `id` is its number on this node (0 while it is in no index), `uid` and `utype` are None before
+    its login, `seen` is the tick of the last byte that came from it.
+    """
+
+    __slots__ = ("id", "keeper", "seen", "uid", "utype")
+
+    def __init__(self, transport: asyncio.Transport, keeper: Keeper, encode: Encode) -> None:
+        super().__init__(transport, keeper.outbox, encode)
+        self.keeper = keeper
+        self.id = 0
+        self.uid: str | None = None
+        self.utype: str | None = None
+        self.seen = keeper.wheel.now
+
+    def send(self, message: Message) -> bool:
+        """Enqueue a message; false where the connection is over."""
+        return self.outbox.send((self,), message) == 1
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self.outbox.post(self, PING)
+
+    def close(self, close: Close) -> None:
+        """Send what waits and a Close frame, then end; once only."""
+        if not self.sealed:
+            self._finish(self.seal(), close)
+
+    def overflow(self) -> None:
+        """A slow reader's own queue is dropped: it would not read that either."""
+        self.seal()
+        self._finish(b"", SLOW)
+
+    def lost(self) -> None:
+        """The transport has ended, by whomever."""
+        self.keeper.wheel.cancel(self)
+        if not self.sealed:
+            self.seal()
+            self.keeper.closed(self, ABNORMAL)
+
+    def abort(self) -> None:
+        """End the transport now, whatever it still holds."""
+        self.transport.abort()
+
+    def _finish(self, waiting: bytes, close: Close) -> None:
+        self.transport.write(waiting + websocket.close_frame(close))
+        self.keeper.wheel.schedule(self, self.keeper.close_ticks, Connection.abort)
+        self.keeper.closed(self, close)
+
+
+PING = websocket.frame(websocket.PING, b"")

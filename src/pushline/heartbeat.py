@@ -1,0 +1,49 @@
+"""Which connections are still alive: the silent are pinged, those that stay silent ended."""
+
+from pushline.connection import Connection
+from pushline.messages import NO_PONG
+from pushline.wheel import Due, Wheel
+
+
+class Heartbeat:
+    """Watches connections on a wheel; any byte from the peer is a sign of life.
+
+    After `ping` seconds of silence a WebSocket ping is sent, and after `pong` more the connection
+    is closed. With `ping` 0 the server sends none, and silence of `timeout` seconds closes; with
+    that 0 too, nothing is watched.
+    """
+
+    def __init__(self, wheel: Wheel, *, ping: float, pong: float, timeout: float) -> None:
+        self._wheel = wheel
+        self._silence = wheel.ticks(ping or timeout) if ping or timeout else 0
+        self._pong = wheel.ticks(pong)
+        # One bound method for all connections: each of its own would be 64 bytes.
+        self._when_silent: Due = self._ask if ping else self._end
+        self._check_silence: Due = self._check
+        self._check_pong: Due = self._check_answer
+
+    def start(self, connection: Connection) -> None:
+        """Watch a connection until it is closed."""
+        if self._silence:
+            self._wheel.schedule(connection, self._silence, self._check_silence)
+
+    def _check(self, connection: Connection) -> None:
+        silent = self._wheel.now - connection.seen
+        if silent >= self._silence:
+            self._when_silent(connection)
+        else:
+            self._wheel.schedule(connection, self._silence - silent, self._check_silence)
+
+    def _ask(self, connection: Connection) -> None:
+        connection.ping()
+        self._wheel.schedule(connection, self._pong, self._check_pong)
+
+    def _check_answer(self, connection: Connection) -> None:
+        if self._wheel.now - connection.seen > self._pong:
+            self._end(connection)
+        else:
+            self._check(connection)
+
+    def _end(self, connection: Connection) -> None:
+        connection.close(NO_PONG)
+        self._wheel.schedule(connection, 1, Connection.abort)  # it would not answer a Close either

@@ -1,0 +1,112 @@
+"""One node's connections: plain maps, synchronous, no I/O. Selects; cleans up what is empty."""
+
+import secrets
+from collections.abc import Callable, Collection
+
+from pushline.connection import Connection
+
+FEW = 8
+"""Up to so many connections of one key stand in a tuple, a sixth of a dict's memory."""
+
+
+def random_id() -> int:
+    """A connection's number on its node: 32 bits, never 0, not to be guessed."""
+    return secrets.randbelow(2**32 - 1) + 1
+
+
+class Index:
+    """Connections by key, each key's in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, tuple[Connection, ...] | dict[Connection, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def of(self, key: str) -> Collection[Connection]:
+        """The connections of `key`; none if there is no such key."""
+        return self._members.get(key, ())
+
+    def add(self, key: str, connection: Connection) -> None:
+        """Put a connection that is not there yet behind the others of `key`."""
+        members = self._members.get(key, ())
+        if isinstance(members, dict):
+            members[connection] = None
+        elif len(members) < FEW:
+            self._members[key] = (*members, connection)
+        else:
+            self._members[key] = dict.fromkeys((*members, connection))
+
+    def remove(self, key: str, connection: Connection) -> None:
+        """Take out this one connection, and the key with its last one."""
+        members = self._members[key]
+        if isinstance(members, dict):
+            del members[connection]
+        else:
+            members = tuple(member for member in members if member is not connection)
+            self._members[key] = members
+        if not members:
+            del self._members[key]
+
+
+class Utype:
+    """The connections of one user type: all of them, and by uid."""
+
+    __slots__ = ("all", "uids")
+
+    def __init__(self) -> None:
+        self.all: dict[Connection, None] = {}
+        self.uids = Index()
+
+
+class Hub:
+    """Who is here. `draw` gives candidates for a connection's id."""
+
+    def __init__(self, draw: Callable[[], int] = random_id) -> None:
+        self.connections: dict[int, Connection] = {}
+        self._draw = draw
+        self._utypes: dict[str, Utype] = {}
+
+    def add(self, connection: Connection) -> None:
+        """Give a connection its id and make it known."""
+        while connection.id == 0 or connection.id in self.connections:
+            connection.id = self._draw()
+        self.connections[connection.id] = connection
+
+    def bind(self, connection: Connection, uid: str, utype: str) -> None:
+        """Index an added connection that has no uid yet by its uid."""
+        connection.uid, connection.utype = uid, utype
+        members = self._utypes.get(utype)
+        if members is None:
+            members = self._utypes[utype] = Utype()
+        members.all[connection] = None
+        members.uids.add(uid, connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Take this one connection out of every index; one that is in none is ignored."""
+        if self.connections.pop(connection.id, None) is None:
+            return
+        uid, utype = connection.uid, connection.utype
+        if uid is not None and utype is not None:
+            self._unbind(connection, uid, utype)
+
+    def of_uid(self, uid: str, utype: str) -> Collection[Connection]:
+        """The connections of one user, oldest first."""
+        members = self._utypes.get(utype)
+        return members.uids.of(uid) if members else ()
+
+    def of_utype(self, utype: str) -> Collection[Connection]:
+        """The connections of every user of a type, oldest first."""
+        members = self._utypes.get(utype)
+        return members.all.keys() if members else ()
+
+    def users(self) -> int:
+        """How many different users are here."""
+        return sum(len(members.uids) for members in self._utypes.values())
+
+    def _unbind(self, connection: Connection, uid: str, utype: str) -> None:
+        members = self._utypes[utype]
+        members.uids.remove(uid, connection)
+        del members.all[connection]
+        if not members.all:
+            del self._utypes[utype]

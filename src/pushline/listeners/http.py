@@ -1,0 +1,52 @@
+"""The port for operators: is it ready, and what has it counted."""
+
+from collections.abc import Callable
+
+from pushline.codecs import handshake
+from pushline.codecs.http_head import HeadLimits, Request
+from pushline.config import Config
+from pushline.errors import HttpError
+from pushline.listeners.http_connection import HttpConnection
+from pushline.metrics import Metrics
+from pushline.wheel import Wheel
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class OperatorListener:
+    """`/ready` answers 200 or 503, `/metrics` what `metrics_text` gives, for Prometheus."""
+
+    def __init__(
+        self,
+        config: Config,
+        wheel: Wheel,
+        ready: Callable[[], bool],
+        metrics_text: Callable[[], str],
+    ) -> None:
+        self.wheel = wheel
+        self.limits = config.limits
+        self.head_limits = HeadLimits(
+            config.limits.request_line, config.limits.head, config.limits.headers
+        )
+        self.metrics = Metrics()  # of its own: the others count browsers
+        self._ready = ready
+        self._metrics_text = metrics_text
+
+    def accept(self) -> HttpConnection:
+        """The protocol of a connection that was just accepted."""
+        return HttpConnection(self)
+
+    def answer(self, http: HttpConnection, request: Request, rest: bytes) -> None:
+        if request.method not in ("GET", "HEAD"):
+            raise HttpError(405, "only GET and HEAD", (("Allow", "GET, HEAD"),))
+        if request.path == "/ready":
+            http.respond(self._readiness())
+        elif request.path == "/metrics":
+            http.respond(handshake.response(200, self._metrics_text().encode(), PROMETHEUS))
+        else:
+            raise HttpError(404, "here are /ready and /metrics")
+
+    def _readiness(self) -> bytes:
+        if self._ready():
+            return handshake.response(200, b"ready\n")
+        return handshake.response(503, b"shutting down\n")

@@ -1,0 +1,81 @@
+"""One HTTP request on one connection: its head within limits and time, one answer, an end."""
+
+import asyncio
+from typing import Protocol, cast
+
+from pushline.codecs import handshake
+from pushline.codecs.http_head import HeadLimits, HeadReader, Request
+from pushline.config import Limits
+from pushline.errors import HttpError
+from pushline.metrics import Metrics
+from pushline.wheel import Item, Wheel
+
+
+class HttpListener(Protocol):
+    """What all connections of a port that speaks HTTP share."""
+
+    wheel: Wheel
+    metrics: Metrics
+    limits: Limits
+    head_limits: HeadLimits
+
+    def answer(self, connection: "HttpConnection", request: Request, rest: bytes) -> None:
+        """Respond to a request; `rest` came behind its head. Raises HttpError to refuse it."""
+
+
+class HttpConnection(asyncio.Protocol, Item):
+    """A client that has not got its answer yet, or that still has to take it."""
+
+    __slots__ = ("_listener", "_reader", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, listener: HttpListener) -> None:
+        self.slot = None
+        self._listener = listener
+        self._reader: HeadReader | None = HeadReader(listener.head_limits)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        listener = self._listener
+        self.transport = cast(asyncio.Transport, transport)
+        ticks = listener.wheel.ticks(listener.limits.head_time) + 1
+        listener.wheel.schedule(self, ticks, HttpConnection.abort)
+        listener.metrics.accepted += 1
+        listener.metrics.open += 1
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            return  # answered: what else comes is not for us
+        try:
+            request = reader.feed(data)
+            if request is not None:
+                self._reader = None
+                self._listener.answer(self, request, reader.rest)
+        except HttpError as error:
+            self.refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.wheel.cancel(self)
+        self._listener.metrics.open -= 1
+
+    def respond(self, response: bytes) -> None:
+        """Send a whole response; what the client still sends is taken and dropped until it ends."""
+        self._reader = None
+        self.transport.write(response)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        ticks = self._listener.wheel.ticks(self._listener.limits.close_timeout)
+        self._listener.wheel.schedule(self, ticks, HttpConnection.abort)
+
+    def refuse(self, error: HttpError) -> None:
+        """Respond with an error."""
+        self._listener.metrics.refused[str(error.status)] += 1
+        body = f"{error.reason}\n".encode()
+        self.respond(handshake.response(error.status, body, headers=error.headers))
+
+    def abort(self) -> None:
+        """End it now: it has had its time."""
+        self.transport.abort()

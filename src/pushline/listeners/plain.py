@@ -1,0 +1,77 @@
+"""The plain client protocol: a login, then every push as one message, exactly as it came."""
+
+import hmac
+from collections.abc import Callable
+from typing import Protocol
+
+from pushline.codecs import login as login_codec
+from pushline.connection import Connection
+from pushline.errors import BadNameError
+from pushline.messages import BAD_REQUEST, INVALID_TOKEN, NO_LOGIN
+from pushline.metrics import Metrics
+from pushline.wheel import Wheel
+
+
+class ClientProtocol(Protocol):
+    """What a WebSocket connection speaks. One object serves all connections that speak it."""
+
+    def opened(self, connection: Connection) -> None:
+        """The upgrade is done."""
+
+    def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
+        """A whole message came: TEXT as str, BINARY as bytes."""
+
+
+class Plain:
+    """Logins with `secret` need its proof; without a secret everybody is who he says he is.
+
+    `login` is called with the connection, its uid and its utype. A connection that has not logged
+    in within `timeout` seconds is closed.
+    """
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        metrics: Metrics,
+        login: Callable[[Connection, str, str], None],
+        *,
+        secret: str | None,
+        timeout: float,
+    ) -> None:
+        self._wheel = wheel
+        self._metrics = metrics
+        self._login = login
+        self._secret = secret
+        self._timeout_ticks = wheel.ticks(timeout) + 1  # the tick under way is not a whole one
+
+    def opened(self, connection: Connection) -> None:
+        self._wheel.schedule(connection, self._timeout_ticks, _no_login)
+
+    def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
+        if connection.uid is not None:
+            return  # what follows a login is for the application
+        try:
+            self._log_in(connection, payload)
+        except BadNameError:
+            connection.close(BAD_REQUEST)
+
+    def _log_in(self, connection: Connection, payload: str | bytes) -> None:
+        bare = self._secret is None
+        login = login_codec.decode(payload, bare=bare) if isinstance(payload, str) else None
+        if login is None:
+            self._metrics.ignored += 1
+        elif not self._proven(login):
+            connection.close(INVALID_TOKEN)
+        else:
+            self._wheel.cancel(connection)
+            self._login(connection, login.uid, login.utype)
+
+    def _proven(self, login: login_codec.Login) -> bool:
+        if self._secret is None:
+            return True
+        expected = login_codec.token_of(login.uid, login.utype, self._secret)
+        return hmac.compare_digest(expected.encode(), login.token.encode())
+
+
+def _no_login(connection: Connection) -> None:
+    connection.close(NO_LOGIN)

@@ -1,0 +1,105 @@
+"""Opening ports: TCP, TLS and Unix sockets."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pushline.config import Address, Limits
+from pushline.errors import ConfigError
+
+Accept = Callable[[], asyncio.Protocol]
+"""Makes the protocol of a connection that was just accepted."""
+
+
+async def listen(
+    address: Address, accept: Accept, limits: Limits, *, tls: ssl.SSLContext | None = None
+) -> tuple[asyncio.Server, Address]:
+    """A server at `address`, and where it really is; raises ConfigError where it cannot be."""
+    try:
+        listening = _bind(address)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {address}: {error.strerror or error}") from None
+    if limits.socket_buffer:  # accepted sockets inherit it
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_buffer)
+    opened = address if address.path else replace(address, port=listening.getsockname()[1])
+    return await _serve(listening, accept, limits, tls), opened
+
+
+async def _serve(
+    listening: socket.socket, accept: Accept, limits: Limits, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    if listening.family == socket.AF_UNIX:
+        return await loop.create_unix_server(accept, sock=listening, backlog=limits.backlog)
+    return await loop.create_server(
+        accept,
+        sock=listening,
+        backlog=limits.backlog,
+        ssl=tls,
+        ssl_handshake_timeout=limits.tls_time if tls else None,
+        ssl_shutdown_timeout=limits.close_timeout if tls else None,
+    )
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """The server side of TLS 1.2 and 1.3; raises ConfigError for files that do not serve."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"websocket.certificate {certificate} with websocket.key {key}: {error}"
+        ) from None
+    return context
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """Who is at the other end, for a log line."""
+    peer = transport.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix socket"
+
+
+def _bind(address: Address) -> socket.socket:
+    if address.path:
+        return _bind_unix(Path(address.path))
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    family, kind, proto, _, target = min(found, key=lambda info: info[0] != socket.AF_INET)
+    listening = socket.socket(family, kind, proto)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listening.bind(target)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_stale(path):
+            path.unlink()
+        listening.bind(str(path))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _is_stale(path: Path) -> bool:
+    """A socket that a server left behind: nobody accepts there any more."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        if stat.S_ISSOCK(path.stat().st_mode):
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                return True
+    return False

@@ -1,0 +1,225 @@
+"""The port for back ends: each line of JSON is a push, each answered with `ok` or `fail`."""
+
+import asyncio
+import ipaddress
+import logging
+from collections import deque
+from typing import cast
+
+from pushline.codecs import push_json
+from pushline.codecs.greeting import Greeting
+from pushline.codecs.lines import LineReader
+from pushline.commands import SendToAll, SendToUid
+from pushline.config import Config
+from pushline.errors import BadLineError
+from pushline.listeners.sockets import peer_of
+from pushline.metrics import Metrics
+from pushline.node import Node
+from pushline.wheel import Item, Wheel
+
+log = logging.getLogger(__name__)
+
+OK, FAIL = b"ok\n", b"fail\n"
+PASS_LINES = 1000
+"""Lines of one back end that are worked off in one pass of the event loop."""
+TOO_LONG = BadLineError("length", "a line over text.max_line")
+HTTP_REQUEST = BadLineError("http", "an HTTP request: a web page must not push")
+FEW = 64
+"""Users that a line may name and yet not wait until earlier broadcasts have gone out."""
+HTTP = (
+    *(b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"PATCH "),
+    *(b"CONNECT ", b"OPTIONS ", b"TRACE ", b"Host:", b"host:"),
+)
+
+
+class TextListener:
+    """What all connections of the port share."""
+
+    def __init__(self, config: Config, node: Node, wheel: Wheel, metrics: Metrics) -> None:
+        self.node = node
+        self.outbox = node.outbox
+        self.wheel = wheel
+        self.metrics = metrics
+        self.settings = config.text
+        self.greeting_ticks = wheel.ticks(config.auth.timeout) + 1
+        self.close_ticks = wheel.ticks(config.limits.close_timeout)
+        self.back_ends: set[BackEnd] = set()
+
+    def accept(self) -> "BackEnd":
+        """The protocol of a connection that was just accepted."""
+        return BackEnd(self)
+
+    def admit(self, transport: asyncio.BaseTransport) -> Greeting | None:
+        """What has to come first from this peer; raises BadLineError where it may not be here."""
+        if len(self.back_ends) >= self.settings.connections:
+            raise BadLineError("limit", "over text.connections")
+        trusted = self._trusts(transport)
+        if self.settings.secret:
+            return Greeting(self.settings.secret, required=not trusted)
+        if self.settings.trusted_networks and not trusted:
+            raise BadLineError("auth", "not from text.trusted_networks")
+        return None
+
+    def refuse(self, transport: asyncio.BaseTransport, error: BadLineError) -> None:
+        """Count and log what is not taken."""
+        self.metrics.bad_lines[error.kind] += 1
+        log.warning("text: %s: %s", peer_of(transport), error)
+
+    def execute(self, command: SendToUid | SendToAll) -> bytes:
+        """The answer to a Command; raises BadLineError."""
+        everyone = type(command) is SendToAll
+        if everyone and not self.settings.broadcast:
+            raise BadLineError("name", "an empty uid, and text.broadcast is off")
+        delivered = self.node.execute(command)
+        self.metrics.deliveries += delivered
+        if delivered or everyone:
+            self.metrics.pushes += 1
+            return OK
+        self.metrics.offline += 1
+        return FAIL
+
+    def _trusts(self, transport: asyncio.BaseTransport) -> bool:
+        peer = transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return not self.settings.secret  # a Unix socket: its file decides who may be here
+        address = ipaddress.ip_address(peer[0].partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self.settings.trusted_networks)
+
+
+class BackEnd(asyncio.Protocol, Item):
+    """One back end's connection: its lines in order, its answers in the same."""
+
+    __slots__ = (
+        *("_fault", "_greeting", "_lines", "_listener", "_reader", "_stalled", "_waiting"),
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, listener: TextListener) -> None:
+        self.slot = None
+        self._listener = listener
+        self._reader = LineReader(listener.settings.max_line)
+        self._lines: deque[bytes] = deque()
+        self._greeting: Greeting | None = None
+        self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
+        self._stalled = False  # it does not read its answers
+        self._waiting = False  # it has had its share of this pass
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        listener = self._listener
+        try:
+            self._greeting = listener.admit(transport)
+        except BadLineError as error:
+            listener.refuse(transport, error)
+            self.transport.abort()
+            return
+        listener.back_ends.add(self)
+        self.transport.set_write_buffer_limits(high=listener.settings.pipeline * len(OK))
+        if self._greeting is not None:
+            listener.wheel.schedule(self, listener.greeting_ticks, BackEnd.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._greeting is not None:
+            data = self._greet(self._greeting, data)
+        self._lines.extend(self._reader.feed(data))
+        self._work()
+
+    def pause_writing(self) -> None:
+        self._stalled = True
+
+    def resume_writing(self) -> None:
+        self._stalled = False
+        self._work()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.wheel.cancel(self)
+        self._listener.back_ends.discard(self)
+        self._lines.clear()
+
+    def close(self) -> None:
+        """Send the answers that wait, then end; nothing more is read."""
+        self._lines.clear()
+        self._reader.overrun = True
+        self.transport.close()
+        self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
+
+    def abort(self) -> None:
+        """End it now."""
+        self.transport.abort()
+
+    def _greet(self, greeting: Greeting, data: bytes) -> bytes:
+        """The bytes behind the greeting, once it is there."""
+        try:
+            greeted = greeting.feed(data)
+        except BadLineError as error:
+            self._cut(error)
+            return b""
+        if greeted is None:
+            return b""
+        self._greeting = None
+        self._listener.wheel.cancel(self)
+        answer, rest = greeted
+        self.transport.write(answer)
+        return rest
+
+    def _work(self) -> None:
+        """Answer what can be answered now, and read on only when nothing is left."""
+        if self._waiting or self._stalled or self.transport.is_closing():
+            return
+        self._answer()
+        if self._lines:
+            self._wait()
+        elif self._reader.overrun:
+            self._finish()
+        else:
+            self.transport.resume_reading()
+
+    def _wait(self) -> None:
+        self._waiting = True
+        self.transport.pause_reading()
+        self._listener.outbox.after_pass(self._go_on)
+
+    def _go_on(self) -> None:
+        self._waiting = False
+        self._work()
+
+    def _finish(self) -> None:
+        """Nothing more can be taken from this peer."""
+        self._listener.refuse(self.transport, self._fault)
+        if self._fault is not HTTP_REQUEST:
+            self.transport.write(FAIL)
+        self.close()
+
+    def _answer(self) -> None:
+        answers: list[bytes] = []
+        lines, outbox = self._lines, self._listener.outbox
+        left = PASS_LINES
+        while lines and left and outbox.credit > 0:
+            left -= 1
+            line = lines.popleft()
+            try:
+                command = push_json.decode(line)
+                if outbox.lane_full and _fans_out(command):
+                    lines.appendleft(line)
+                    break
+                answers.append(self._listener.execute(command))
+            except BadLineError as error:
+                if line.startswith(HTTP):
+                    self._cut(HTTP_REQUEST)
+                    break
+                answers.append(FAIL)
+                self._listener.refuse(self.transport, error)
+        self.transport.write(b"".join(answers))
+
+    def _cut(self, fault: BadLineError) -> None:
+        """Take nothing more: once the answers are out, the connection ends for this reason."""
+        self._lines.clear()
+        self._reader.overrun = True
+        self._fault = fault
+
+
+def _fans_out(command: SendToUid | SendToAll) -> bool:
+    return isinstance(command, SendToAll) or len(command.uids) > FEW

@@ -1,0 +1,40 @@
+"""Log lines to standard error: their form, and a bound on how many of one kind there can be."""
+
+import logging
+import time
+
+PER_SECOND = 10
+"""Lines of one kind; what is over is counted and told with the next one that passes."""
+
+
+class Throttle(logging.Filter):
+    """Passes a bounded number of records of one kind a second: a flood must not fill a disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._seen: dict[str, int] = {}
+        self._dropped = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second = second
+            self._seen.clear()
+        kind = str(record.msg)
+        self._seen[kind] = self._seen.get(kind, 0) + 1
+        if self._seen[kind] > PER_SECOND:
+            self._dropped += 1
+            return False
+        if self._dropped:
+            record.msg = f"{record.msg} ({self._dropped} log lines were left out before this one)"
+            self._dropped = 0
+        return True
+
+
+def configure(level: str) -> None:
+    """Send what is at least `level` (`debug`, `info`, `warning`, `error`) to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.addFilter(Throttle())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,0 +1,59 @@
+"""What is counted, and how it is called. Plain integers: counting must cost next to nothing."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+
+class Metrics:
+    """Counters of one process since its start; `open` goes down again."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.open = 0
+        self.logins = 0
+        self.ignored = 0
+        self.pushes = 0
+        self.offline = 0
+        self.deliveries = 0
+        self.bad_lines: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter()
+
+    def text(self, gauges: dict[str, tuple[float, str]]) -> str:
+        """The text format of Prometheus; `gauges` are further values with their help by name."""
+        lines = [*self._counters(), *_gauge("open_sockets", self.open, "Browsers' sockets.")]
+        for name, (value, help_text) in gauges.items():
+            lines += _gauge(name, value, help_text)
+        return "\n".join(lines) + "\n"
+
+    def _counters(self) -> Iterator[str]:
+        yield from _counter("accepted", self.accepted, "Sockets accepted from browsers.")
+        yield from _counter("logins", self.logins, "Logins.")
+        yield from _counter("ignored_messages", self.ignored, "Messages that were no login.")
+        yield from _counter("pushes_ok", self.pushes, "Lines answered with ok.")
+        yield from _counter("pushes_offline", self.offline, "Lines to users who are not here.")
+        yield from _counter("deliveries", self.deliveries, "Messages queued on connections.")
+        yield from _labelled("bad_lines", "kind", self.bad_lines, "Lines and peers refused.")
+        yield from _labelled("http_refused", "status", self.refused, "HTTP requests refused.")
+        yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
+
+
+def _counter(name: str, value: int, help_text: str) -> Iterator[str]:
+    yield from _head(f"{name}_total", "counter", help_text)
+    yield f"pushline_{name}_total {value}"
+
+
+def _labelled(name: str, label: str, values: Counter[str], help_text: str) -> Iterator[str]:
+    yield from _head(f"{name}_total", "counter", help_text)
+    for key, value in sorted(values.items()):
+        yield f'pushline_{name}_total{{{label}="{key}"}} {value}'
+
+
+def _gauge(name: str, value: float, help_text: str) -> Iterator[str]:
+    yield from _head(name, "gauge", help_text)
+    yield f"pushline_{name} {value}"
+
+
+def _head(name: str, kind: str, help_text: str) -> Iterator[str]:
+    yield f"# HELP pushline_{name} {help_text}"
+    yield f"# TYPE pushline_{name} {kind}"

@@ -1,0 +1,205 @@
+"""The write side: frames wait in a list for each connection and go out once for each loop pass.
+
+All that is sent to a connection in one pass of the event loop costs one system call; a lone
+message waits for nothing. Connections that a targeted send made dirty are flushed whole and first
+in each pass, those that only a fan-out made dirty a slice at a time, so that a broadcast to many
+delays nobody else. There is one list for each connection, so the order is that of the sends.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+
+from pushline.messages import Encode, Message
+from pushline.wheel import Item
+
+FEW = 64
+"""A send to more connections than this is a fan-out."""
+SLICE = 100
+"""Connections of the fan-out lane that one pass flushes,"""
+SLICE_BYTES = 1 << 20
+"""and the bytes after which it stops earlier."""
+PASS_CREDIT = 1 << 18
+"""Bytes of messages that back ends may send in one pass: they could all go to one connection."""
+ENQUEUE_COST = 13
+"""Of that credit, for each connection that a message goes to: 20,000 of them in one pass."""
+LANE_BYTES = 1 << 18
+"""Bytes of fan-outs that may wait for the lane before back ends wait with further ones."""
+
+CLEAN, FANNED, TARGETED, BLOCKED = range(4)
+"""Nothing to flush; in the fan-out lane; in the targeted lane; not to be flushed."""
+
+
+class Writer(Item):
+    """The write side of one connection, with flow control."""
+
+    __slots__ = ("encode", "lane", "outbox", "pending", "transport")
+
+    def __init__(self, transport: asyncio.WriteTransport, outbox: "Outbox", encode: Encode) -> None:
+        self.transport = transport
+        self.outbox = outbox
+        self.encode = encode
+        self.lane = CLEAN
+        self.pending: list[bytes] = []
+        self.slot = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whatever is sent to it is dropped."""
+        return self.pending is SINK
+
+    def flush(self) -> int:
+        """Write all that waits; returns its bytes."""
+        pending = self.pending
+        if self.lane == BLOCKED or not pending:
+            return 0
+        self.lane = CLEAN
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        pending.clear()
+        self.transport.write(data)
+        return len(data)
+
+    def pause(self) -> None:
+        """The peer does not keep up: from now on frames are held as references, and counted."""
+        if not self.sealed:
+            self.lane = BLOCKED
+            self.pending = Held(self)
+
+    def resume(self) -> None:
+        """The peer has caught up."""
+        if isinstance(self.pending, Held):
+            self.pending = list(self.pending)
+            self.lane = CLEAN
+            self.flush()
+
+    def seal(self) -> bytes:
+        """What still waits, for the caller to write; what is sent from now on is dropped."""
+        waiting, self.pending = self.pending, SINK
+        self.lane = BLOCKED
+        return b"".join(waiting)
+
+    def overflow(self) -> None:
+        """More waits than `limits.queue` allows."""
+        raise NotImplementedError
+
+
+class Held(list[bytes]):
+    """The list of a writer whose peer does not keep up; it may not grow beyond the limit."""
+
+    __slots__ = ("_size", "_writer")
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__(writer.pending)
+        self._writer = writer
+        self._size = sum(map(len, writer.pending))
+
+    def append(self, frame: bytes) -> None:
+        super().append(frame)
+        self._size += len(frame)
+        writer = self._writer
+        buffered = writer.transport.get_write_buffer_size()
+        if self._size + buffered > writer.outbox.limit and not writer.sealed:
+            writer.outbox.overflows += 1
+            writer.overflow()
+
+
+class Sink(list[bytes]):
+    """The list of a sealed writer: always empty."""
+
+    def append(self, frame: bytes) -> None:
+        pass
+
+
+SINK = Sink()
+
+
+class Outbox:
+    """Both lanes of one event loop. `limit` is `limits.queue`, in bytes for each connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+        self.limit = limit
+        self.overflows = 0
+        """Connections whose limit was exceeded, ever."""
+        self._loop = loop
+        self._targeted: list[Writer] = []
+        self._fanned: deque[Writer] = deque()
+        self._awake = False
+        self._waiting: list[Callable[[], None]] = []
+        self._lane_bytes = 0
+        self.credit = PASS_CREDIT
+        """What back ends may still send in this pass; from 0 on they wait for the next."""
+
+    @property
+    def lane_full(self) -> bool:
+        """Further fan-outs have to wait for the earlier ones."""
+        return self._lane_bytes > LANE_BYTES
+
+    def after_pass(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called once, when this pass has been flushed."""
+        self._waiting.append(callback)
+        self._wake()
+
+    def post(self, writer: Writer, frame: bytes) -> None:
+        """Enqueue one ready frame for one connection."""
+        writer.pending.append(frame)
+        if writer.lane < TARGETED:
+            writer.lane = TARGETED
+            self._targeted.append(writer)
+            if not self._awake:
+                self._wake()
+
+    def send(self, writers: Collection[Writer], message: Message) -> int:
+        """Enqueue `message` for each of `writers`; returns how many took it."""
+        count = len(writers)
+        self.credit -= len(message.data) + count * ENQUEUE_COST
+        if count > FEW:
+            return self._fan_out(tuple(writers), message)
+        taken = 0
+        for writer in tuple(writers):  # a copy: one that overflows leaves its index
+            self.post(writer, message.encoded(writer.encode))
+            taken += writer.pending is not SINK
+        return taken
+
+    def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:
+        overflows = self.overflows
+        self._lane_bytes += len(message.data)
+        fanned = self._fanned
+        encode, frame = None, b""
+        for writer in writers:
+            if writer.encode is not encode:
+                encode = writer.encode
+                frame = message.encoded(encode)
+            writer.pending.append(frame)
+            if not writer.lane:
+                writer.lane = FANNED
+                fanned.append(writer)
+        self._wake()
+        return len(writers) - (self.overflows - overflows)
+
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self._loop.call_soon(self._pass)
+
+    def _pass(self) -> None:
+        self._awake = False
+        self.credit = PASS_CREDIT
+        targeted, self._targeted = self._targeted, []
+        for writer in targeted:
+            writer.flush()
+        self._flush_slice()
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()
+
+    def _flush_slice(self) -> None:
+        fanned = self._fanned
+        written = 0
+        for _ in range(min(SLICE, len(fanned))):
+            written += fanned.popleft().flush()
+            if written > SLICE_BYTES:
+                break
+        if fanned:
+            self._wake()
+        else:
+            self._lane_bytes = 0

@@ -1,0 +1,99 @@
+"""Running a service: an event loop, signals, and what the terminal shows."""
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+
+import uvloop
+
+from pushline import __version__
+from pushline.config import Address, Config
+from pushline.logs import configure
+from pushline.service import Service
+from pushline.settings_values import size_text
+
+log = logging.getLogger(__name__)
+
+FEW_DESCRIPTORS = 10_000
+
+
+def serve(config: Config) -> int:
+    """Serve until SIGTERM or Ctrl-C, then drain; a second one ends at once. Raises ConfigError."""
+    configure(config.log.level)
+    descriptors = raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, descriptors))
+    return 0
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many sockets as it may have at all; returns how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+async def _serve(config: Config, descriptors: int) -> None:
+    service = Service(config)
+    stopped = _on_signals()
+    await service.start()
+    print("\n".join(banner(service, descriptors)), file=sys.stderr, flush=True)
+    await stopped.get()
+    log.info("stopping: %d connections are asked to reconnect", len(service.hub.connections))
+    draining = asyncio.ensure_future(service.drain())
+    again = asyncio.ensure_future(stopped.get())
+    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+    draining.cancel()
+    again.cancel()
+    service.stop()
+    log.info("stopped")
+
+
+def _on_signals() -> "asyncio.Queue[signal.Signals]":
+    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+def banner(service: Service, descriptors: int) -> list[str]:
+    """What listens where, at what limits."""
+    config = service.config
+    scheme = "wss" if config.websocket.certificate else "ws"
+    lines = [f"Pushline {__version__}", ""]
+    lines += [f"  browsers    {_url(scheme, at)}" for at in service.websocket]
+    lines += [f"  back ends   {at}   one line of JSON, one push" for at in service.text]
+    lines += [f"  operators   http://{at}/ready  http://{at}/metrics" for at in service.http]
+    lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in service.demo]
+    lines += [
+        f"  login       {_login(config)}",
+        f"  limits      {_limits(config, descriptors)}",
+        "",
+    ]
+    if descriptors < FEW_DESCRIPTORS:
+        lines += [
+            f"  Only {descriptors} descriptors (one for each connection): raise the hard limit with"
+            " `ulimit -Hn`, or LimitNOFILE= in a systemd unit.",
+            "",
+        ]
+    return [*lines, "  Ctrl-C stops it.", ""]
+
+
+def _url(scheme: str, address: Address) -> str:
+    return str(address) if address.path else f"{scheme}://{address}"
+
+
+def _login(config: Config) -> str:
+    proof = "a token is needed" if config.login_mode == "token" else "open, every uid is believed"
+    return f"{proof}; sessions of one uid: {config.auth.sessions}"
+
+
+def _limits(config: Config, descriptors: int) -> str:
+    limits = config.limits
+    most = min(limits.connections or descriptors, descriptors)
+    return (
+        f"{most} connections, {size_text(limits.message)} a message, "
+        f"{size_text(limits.queue)} waiting for a slow reader"
+    )

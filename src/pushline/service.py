@@ -1,0 +1,172 @@
+"""The composition root: the only file that names the concrete listeners; start, drain, stop."""
+
+import asyncio
+import math
+
+from pushline.config import Address, Config
+from pushline.connection import Connection
+from pushline.garbage import Garbage
+from pushline.heartbeat import Heartbeat
+from pushline.hub import Hub
+from pushline.listeners.http import OperatorListener
+from pushline.listeners.pages import Pages
+from pushline.listeners.plain import Plain
+from pushline.listeners.sockets import listen, tls_context
+from pushline.listeners.text import TextListener
+from pushline.listeners.websocket import WebSocketListener
+from pushline.messages import SHUTDOWN
+from pushline.metrics import Metrics
+from pushline.node import Node
+from pushline.outbox import Outbox
+from pushline.sessions import Sessions
+from pushline.wheel import TICK, Ticker, Wheel
+
+LAST_WORDS = 1.0
+"""Seconds that the last closed connections have for their side of the close."""
+FEW = 100
+"""Connections that may be closed together in any case when the server drains."""
+
+
+class Service:
+    """A whole server in the running event loop; `tick` is the wheel's resolution in seconds.
+
+    `websocket`, `text` and `http` are the addresses in use once it has started, `demo` those that
+    show the demo page.
+    """
+
+    def __init__(self, config: Config, *, tick: float = TICK) -> None:
+        loop = asyncio.get_running_loop()
+        self.config = config
+        self.metrics = Metrics()
+        self.hub = Hub()
+        self.wheel = Wheel(tick)
+        self.node = Node(self.hub, Outbox(loop, config.limits.queue))
+        self.websocket: list[Address] = []
+        self.text: list[Address] = []
+        self.http: list[Address] = []
+        self.demo: list[Address] = []
+        self._text = TextListener(config, self.node, self.wheel, self.metrics)
+        self._plain = self._plain_protocol()
+        self._public: list[asyncio.Server] = []
+        self._operators: list[asyncio.Server] = []
+        self._ticker = Ticker(self.wheel, loop)
+
+    @property
+    def ready(self) -> bool:
+        """It takes new connections."""
+        return bool(self._public)
+
+    async def start(self) -> None:
+        """Open every port; raises ConfigError where one cannot be had."""
+        try:
+            await self._open_text()  # first: the demo page names its address
+            await self._open_websocket()
+            await self._open_http()
+        except BaseException:
+            self.stop()
+            raise
+        Garbage(self.wheel, self.metrics).start()
+
+    async def drain(self) -> None:
+        """Take nothing new, and tell every browser to reconnect.
+
+        The closes are spread over `shutdown.time`; back ends are answered until the end.
+        """
+        self._close(self._public)
+        connections = self._connections()
+        steps = max(1, math.floor(self.config.shutdown.time / self.wheel.tick))
+        step = max(FEW, math.ceil(len(connections) / steps))
+        for start in range(0, len(connections), step):
+            for connection in connections[start : start + step]:
+                connection.close(SHUTDOWN)
+            await asyncio.sleep(self.wheel.tick)
+        await self._last_words()
+
+    def stop(self) -> None:
+        """End at once everything that is left."""
+        self._close(self._public)
+        self._close(self._operators)
+        for back_end in tuple(self._text.back_ends):
+            back_end.close()
+        for connection in self._connections():
+            connection.abort()
+        self._ticker.stop()
+
+    def metrics_text(self) -> str:
+        """Everything that is counted, in the text format of Prometheus."""
+        return self.metrics.text(
+            {
+                "connections": (len(self.hub.connections), "Connections that have logged in."),
+                "users": (self.hub.users(), "Different users that are connected."),
+                "back_ends": (len(self._text.back_ends), "Connections on the text port."),
+                "loop_lag_seconds": (self._ticker.lag, "How late the last tick was."),
+            }
+        )
+
+    def _plain_protocol(self) -> Plain:
+        auth, beat = self.config.auth, self.config.heartbeat
+        heartbeat = Heartbeat(self.wheel, ping=beat.ping, pong=beat.pong, timeout=beat.timeout)
+        sessions = Sessions(
+            self.hub,
+            self.wheel,
+            heartbeat,
+            self.metrics,
+            policy=auth.sessions,
+            challenge=auth.challenge,
+        )
+        return Plain(
+            self.wheel,
+            self.metrics,
+            sessions.login,
+            secret=auth.secret if self.config.login_mode == "token" else None,
+            timeout=auth.timeout,
+        )
+
+    async def _open_websocket(self) -> None:
+        settings = self.config.websocket
+        tls = tls_context(settings.certificate, settings.key) if settings.certificate else None
+        for address in settings.listen:
+            demo = settings.demo == "on" or (settings.demo == "loopback" and address.is_loopback)
+            listener = WebSocketListener(
+                self.config, self.node, self.wheel, self.metrics, self._plain, self._pages(demo)
+            )
+            server, opened = await listen(
+                address, listener.accept, self.config.limits, tls=None if address.path else tls
+            )
+            self._public.append(server)
+            self.websocket.append(opened)
+            self.demo += [opened] if demo else []
+
+    async def _open_text(self) -> None:
+        for address in self.config.text.listen:
+            server, opened = await listen(address, self._text.accept, self.config.limits)
+            self._public.append(server)
+            self.text.append(opened)
+
+    async def _open_http(self) -> None:
+        operators = OperatorListener(self.config, self.wheel, lambda: self.ready, self.metrics_text)
+        for address in self.config.http.listen:
+            server, opened = await listen(address, operators.accept, self.config.limits)
+            self._operators.append(server)
+            self.http.append(opened)
+
+    def _pages(self, demo: bool) -> Pages:
+        text = ", ".join(map(str, self.text[:1]))
+        return Pages(demo=demo, text=text, auth=self.config.login_mode)
+
+    def _connections(self) -> list[Connection]:
+        """All that have been upgraded: those that are logged in, and those that have a deadline."""
+        waiting = (item for item in self.wheel.items() if isinstance(item, Connection))
+        return list(dict.fromkeys((*self.hub.connections.values(), *waiting)))
+
+    async def _last_words(self) -> None:
+        for _ in range(math.ceil(LAST_WORDS / self.wheel.tick)):
+            if not self.metrics.open:
+                return
+            await asyncio.sleep(self.wheel.tick)
+
+    @staticmethod
+    def _close(servers: list[asyncio.Server]) -> None:
+        for server in servers:
+            server.close()
+        servers.clear()

@@ -1,0 +1,100 @@
+"""How many connections one user may have: `auth.sessions`."""
+
+from pushline.connection import Connection
+from pushline.heartbeat import Heartbeat
+from pushline.hub import Hub
+from pushline.messages import LIMIT, REPLACED
+from pushline.metrics import Metrics
+from pushline.wheel import Item, Wheel
+
+
+class Sessions:
+    """Decides over a login. `policy` is `all`, `newest` or `first`.
+
+    With `first` an older connection is asked for a sign of life before the newer one is refused;
+    if none comes within `challenge` seconds, the newer one takes its place.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        wheel: Wheel,
+        heartbeat: Heartbeat,
+        metrics: Metrics,
+        *,
+        policy: str,
+        challenge: float,
+    ) -> None:
+        self._hub = hub
+        self._wheel = wheel
+        self._heartbeat = heartbeat
+        self._metrics = metrics
+        self._challenge_ticks = wheel.ticks(challenge)
+        self._challengers: set[Connection] = set()
+        self.login = {"all": self._enter, "newest": self._newest, "first": self._first}[policy]
+        """Called with a connection, its uid and its utype."""
+
+    def _enter(self, connection: Connection, uid: str, utype: str) -> None:
+        self._hub.add(connection)
+        self._hub.bind(connection, uid, utype)
+        self._heartbeat.start(connection)
+        self._metrics.logins += 1
+
+    def _newest(self, newer: Connection, uid: str, utype: str) -> None:
+        for older in tuple(self._hub.of_uid(uid, utype)):
+            older.close(REPLACED)
+        self._enter(newer, uid, utype)
+
+    def _first(self, newer: Connection, uid: str, utype: str) -> None:
+        if newer in self._challengers:
+            return
+        olders = tuple(self._hub.of_uid(uid, utype))
+        if not olders:
+            self._enter(newer, uid, utype)
+            return
+        self._challengers.add(newer)
+        challenge = Challenge(newer, uid, utype, olders, since=self._wheel.now)
+        self._wheel.schedule(challenge, 1, self._judge)
+
+    def _judge(self, challenge: "Challenge") -> None:
+        waited = self._wheel.now - challenge.since
+        if challenge.answered():
+            self._challengers.discard(challenge.newer)
+            challenge.newer.close(LIMIT)
+        elif challenge.over() or waited >= self._challenge_ticks:
+            self._settle(challenge)
+        else:
+            self._wheel.schedule(challenge, 1, self._judge)
+
+    def _settle(self, challenge: "Challenge") -> None:
+        self._challengers.discard(challenge.newer)
+        if challenge.newer.sealed:
+            return
+        for older in challenge.olders:
+            older.close(REPLACED)
+        self._first(challenge.newer, challenge.uid, challenge.utype)  # another may have come in
+
+
+class Challenge(Item):
+    """A newer connection that waits for the older ones of its user to answer a ping, or not."""
+
+    __slots__ = ("newer", "olders", "since", "uid", "utype")
+
+    def __init__(
+        self, newer: Connection, uid: str, utype: str, olders: tuple[Connection, ...], since: int
+    ) -> None:
+        self.slot = None
+        self.newer, self.uid, self.utype = newer, uid, utype
+        self.olders = olders
+        self.since = since
+        for older in olders:
+            older.seen = min(older.seen, since - 1)  # so that any byte from now on shows
+            older.ping()
+
+    def answered(self) -> bool:
+        """An older connection lives."""
+        return any(not older.sealed and older.seen >= self.since for older in self.olders)
+
+    def over(self) -> bool:
+        """There is nothing left to wait for."""
+        return self.newer.sealed or all(older.sealed for older in self.olders)

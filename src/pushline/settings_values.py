@@ -1,0 +1,297 @@
+"""Kinds of values: how each is read from TOML and from plain text, written back, and worded."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Network = IPv4Network | IPv6Network
+
+LONGEST_SECRET = 512
+"""Characters."""
+LONGEST_SOCKET_PATH = 107
+"""Bytes that `sun_path` holds on Linux besides its final NUL (unix(7))."""
+
+_UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+_SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TCP = re.compile(r"(?:\[(?P<ipv6>[^]]+)\]|(?P<host>[^]:[]+)):(?P<port>[0-9]{1,5})")
+# A last label of digits only would be an IPv4 address in one of its old short forms.
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*(?![0-9]+$)[a-z0-9_-]+", re.IGNORECASE)
+# A browser leaves the default port out, so an origin that names it would match nothing.
+_ORIGIN = re.compile(
+    r"(?!http:.*:80$|https:.*:443$)"
+    r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::[1-9][0-9]{0,4})?"
+)
+
+
+class RefusedError(ValueError):
+    """A value, `value`, that its kind does not allow."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__()
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value.
+
+    `read` takes what TOML gives, and raises RefusedError; `from_text` makes the like of a flag's or
+    an environment variable's text; `write` is TOML again. `allowed` goes on after "must be".
+    """
+
+    allowed: str
+    read: Callable[[object], T]
+    write: Callable[[T], str]
+    from_text: Callable[[str], object] = str
+    unit: str = ""
+    secret: bool = False
+
+
+def quoted(text: str) -> str:
+    """A TOML string; escaped where it would not print."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def listed(words: tuple[str, ...], last: str = " or ") -> str:
+    """`a, b or c`"""
+    return last.join((", ".join(words[:-1]), words[-1])) if words[1:] else words[0]
+
+
+# --- true or false, words, text ---------------------------------------------------------------
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RefusedError(value)
+    return value
+
+
+def _boolean_from_text(text: str) -> object:
+    return _BOOLEANS.get(text.lower(), text)
+
+
+FLAG = Kind("true or false", _boolean, lambda value: str(value).lower(), _boolean_from_text)
+
+
+def choice(*words: str, empty: str = "") -> Kind[str]:
+    """One of `words`; or `""`, which means `empty`."""
+    allowed = tuple(map(quoted, words)) + ((f'"" ({empty})',) if empty else ())
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and (value in words or (empty and not value)):
+            return value
+        raise RefusedError(value)
+
+    return Kind(listed(allowed), read, quoted)
+
+
+def _text(value: object) -> str:
+    if not (isinstance(value, str) and value.isprintable()):
+        raise RefusedError(value)
+    return value
+
+
+def _secret(value: object) -> str:
+    text = _text(value)
+    if len(text) > LONGEST_SECRET or text != text.strip():
+        raise RefusedError(value)
+    return text
+
+
+PATH = Kind('a path, or "" for none', _text, quoted)
+SECRET = Kind(
+    f"printable text of at most {LONGEST_SECRET} characters, no space at either end",
+    _secret,
+    lambda value: quoted("********" if value else ""),
+    secret=True,
+)
+
+
+# --- numbers ----------------------------------------------------------------------------------
+
+
+def _number_from_text(text: str) -> object:
+    if not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text else int(text)
+
+
+def _in_range(value: object, low: float, high: float, zero: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RefusedError(value)
+    # NaN is in no range.
+    if not (low <= value <= high or (zero and value == 0)):
+        raise RefusedError(value)
+    return value
+
+
+def _span(low: str, high: str, zero: str) -> str:
+    return f"from {low} to {high}" + (f", or 0 ({zero})" if zero else "")
+
+
+def _write_seconds(value: float) -> str:
+    return str(int(value) if value.is_integer() else value)
+
+
+def seconds(low: float, high: float, zero: str = "") -> Kind[float]:
+    """A time; 0 is allowed where `zero` says what it means."""
+    return Kind(
+        f"a number of seconds {_span(str(low), str(high), zero)}",
+        lambda value: float(_in_range(value, low, high, zero)),
+        _write_seconds,
+        _number_from_text,
+        unit="seconds",
+    )
+
+
+def count(low: int, high: int, zero: str = "") -> Kind[int]:
+    """A whole number; 0 is allowed where `zero` says what it means."""
+
+    def read(value: object) -> int:
+        if isinstance(value, float):
+            raise RefusedError(value)
+        return int(_in_range(value, low, high, zero))
+
+    return Kind(f"a whole number {_span(str(low), str(high), zero)}", read, str, _number_from_text)
+
+
+def size_text(size: int) -> str:
+    """`65536` as `64 KiB`: the largest unit that divides it."""
+    unit = next(unit for unit, factor in _UNITS.items() if size and size % factor == 0)
+    return f"{size // _UNITS[unit]} {unit}"
+
+
+def _bytes(text: str) -> int | None:
+    match = _SIZE.fullmatch(text)
+    return int(match[1]) * _UNITS[match[2] or "B"] if match else None
+
+
+def size(low: str, high: str, zero: str = "") -> Kind[int]:
+    """A number of bytes, or text with a unit; 0 is allowed where `zero` says what it means."""
+    number = count(_bytes(low) or 0, _bytes(high) or 0, zero)
+
+    def read(value: object) -> int:
+        try:
+            return number.read(_bytes(value) if isinstance(value, str) else value)
+        except RefusedError:
+            raise RefusedError(value) from None
+
+    return Kind(
+        f'a size {_span(low, high, zero)}, in bytes or as in "64 KiB"',
+        read,
+        lambda value: quoted(size_text(value)) if value else "0",
+        _number_from_text,
+    )
+
+
+# --- lists ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener listens: `host` and `port` (0: any free one), or the `path` of a socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Of `HOST:PORT`, `[IPv6]:PORT` or `unix:/PATH`; raises RefusedError."""
+        address = _unix(text) if text.startswith("unix:") else _tcp(text)
+        if address is None:
+            raise RefusedError(text)
+        return address
+
+    @property
+    def is_loopback(self) -> bool:
+        """Only this machine can reach it: 127.0.0.0/8, ::1, localhost, a Unix socket."""
+        if self.path or self.host.lower() == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _unix(text: str) -> Address | None:
+    path = text.removeprefix("unix:")
+    fits = path.isprintable() and len(path.encode()) <= LONGEST_SOCKET_PATH
+    return Address(path=path) if path.startswith("/") and fits else None
+
+
+def _tcp(text: str) -> Address | None:
+    match = _TCP.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        return None
+    host = match["ipv6"] or match["host"]
+    is_host = _is_ip(host, IPv6Address) if match["ipv6"] else _is_host(host)
+    return Address(host, int(match["port"])) if is_host else None
+
+
+def _is_host(text: str) -> bool:
+    return bool(_HOST_NAME.fullmatch(text)) or _is_ip(text, ip_address)
+
+
+def _is_ip(text: str, parse: Callable[[str], object]) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise RefusedError(text) from None
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise RefusedError(text)
+    return text
+
+
+def _items_from_text(text: str) -> object:
+    return [item.strip() for item in text.split(",")] if text.strip() else []
+
+
+def list_of(parse: Callable[[str], T], each: str, least: int = 0) -> Kind[tuple[T, ...]]:
+    """A list of at least `least` strings, or one plain string; commas part them in plain text."""
+
+    def item(value: object) -> T:
+        if not isinstance(value, str):
+            raise RefusedError(value)
+        return parse(value)
+
+    def read(value: object) -> tuple[T, ...]:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list) or len(items) < least:
+            raise RefusedError(value)
+        return tuple(map(item, items))
+
+    def write(items: tuple[T, ...]) -> str:
+        return f"[{', '.join(quoted(str(item)) for item in items)}]"
+
+    return Kind(f"a list of {each}", read, write, _items_from_text)
+
+
+_ADDRESSES = 'addresses, each "HOST:PORT", "[IPv6]:PORT" or "unix:/PATH"'
+ADDRESSES = list_of(Address.parse, _ADDRESSES)
+SOME_ADDRESSES = list_of(Address.parse, f"one or more {_ADDRESSES}", least=1)
+NETWORKS = list_of(_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
+ORIGINS = list_of(_origin, 'origins as a browser sends them, each as in "https://example.com"')

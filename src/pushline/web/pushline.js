@@ -1,0 +1,146 @@
+/* Pushline for browsers: docs/browsers.md
+ *
+ * One timer runs at any time, and `status` says for what: "connecting": the end of patience,
+ * "open": the next heartbeat, "waiting": the next attempt. When "closed" there is none.
+ * Handlers are called last in each step, so that one which throws or closes breaks nothing.
+ */
+globalThis.Pushline = class Pushline {
+  // The options' defaults; times in ms.
+  url = globalThis.location?.origin.replace("http", "ws");
+  heartbeat = 20e3; // sooner than the server's ping (25 s), so that it need not
+  asleep = 90e3; // no heartbeat for so long was sleep; timers of hidden pages run once a minute
+  timeout = 10e3; // of connect and login; over before the server's 10 s, whose 3502 is final
+  base = 1e3; // full jitter: wait random() * min(cap, base * 2 ** failures)
+  cap = 30e3;
+  random = Math.random;
+  now = Date.now; // goes on during sleep, unlike performance.now
+
+  status = "connecting";
+  #handlers = {};
+  #failures = 0; // since a connection lived to a heartbeat
+  #socket;
+  #timer;
+  #beaten; // when the last heartbeat was due
+
+  constructor(options) {
+    Object.assign(this, options);
+    if (this.uid == null && !this.login) throw new TypeError("Pushline needs a uid");
+    this.#connect(); // throws what WebSocket throws at a bad url
+    this.#listen("addEventListener");
+  }
+
+  on(name, handler) {
+    (this.#handlers[name] ??= []).push(handler);
+    return this;
+  }
+
+  // False without a connection: nothing is queued.
+  send(text) {
+    const open = this.status === "open";
+    if (open) this.#socket.send(text);
+    return open;
+  }
+
+  close() {
+    if (this.status !== "closed") this.#end(1000, "");
+  }
+
+  #connect = () => {
+    const socket = (this.#socket = new WebSocket(this.url));
+    socket.onopen = () =>
+      this.#loginText().then(
+        (text) => socket.onclose && this.#login(text), // else it was dropped meanwhile
+        (error) => socket.onclose && this.#lost(1006, `no login: ${error}`),
+      );
+    socket.onmessage = ({ data }) => this.#emit("message", this.#parse(data), data);
+    socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+    this.#after(this.timeout, () => this.#lost(1006, "timeout"));
+    this.#become("connecting");
+  };
+
+  async #loginText() {
+    const { login, uid, utype, token } = this;
+    const ask = (value) => (typeof value === "function" ? value() : value);
+    if (login) return ask(login);
+    if (token) return JSON.stringify({ uid, utype, checkToken: await ask(token) });
+    // A bare uid, unless it could be taken for an object.
+    return utype == null && !/^\s*{/.test(uid) ? `${uid}` : JSON.stringify({ uid, utype });
+  }
+
+  #login(text) {
+    this.#socket.send(text);
+    this.#beaten = this.now();
+    this.#after(this.heartbeat, this.#beat);
+    this.#become("open", "open");
+  }
+
+  // Never answered; but a server that has dropped us resets the connection.
+  #beat = () => {
+    this.#socket.send('{"data":"heartbeat"}');
+    this.#failures = 0;
+    if (this.now() - this.#beaten > this.asleep)
+      // The server gave us up. What had come before is handed over first.
+      return this.#after(1e3, () => this.#lost(1006, "asleep"));
+    this.#beaten = this.now();
+    this.#after(this.heartbeat, this.#beat);
+  };
+
+  #wake = ({ type }) => {
+    const online = type === "online";
+    if (globalThis.document?.hidden && !online) return;
+    if (this.status === "waiting") this.#after(this.random() * this.base, this.#connect);
+    if (this.status !== "open") return;
+    if (online) this.#beaten = 0; // by another network
+    this.#beat();
+  };
+
+  #lost(code, reason) {
+    if (code >= 3500 && code < 4000) return this.#end(code, reason);
+    const delay = this.random() * Math.min(this.cap, this.base * 2 ** this.#failures++);
+    this.#drop();
+    this.#after(delay, this.#connect);
+    this.#become("waiting", "close", { code, reason, willReconnect: true, delay });
+  }
+
+  #end(code, reason) {
+    this.#drop();
+    this.#listen("removeEventListener");
+    this.#become("closed", "close", { code, reason, willReconnect: false, delay: 0 });
+  }
+
+  // A dead socket takes long to close; nobody waits for it.
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #after(delay, action) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(action, delay);
+  }
+
+  #listen(verb) {
+    for (const name of ["online", "pageshow", "visibilitychange"])
+      globalThis[verb]?.(name, this.#wake);
+  }
+
+  #become(status, event, detail) {
+    this.status = status;
+    this.#emit(event, detail);
+    if (this.status === status) this.#emit("status", status); // else a handler closed it
+  }
+
+  #emit(name, ...values) {
+    for (const handler of this.#handlers[name] ?? []) handler(...values);
+  }
+
+  #parse(text) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
+  }
+};
