@@ -1,4 +1,4 @@
-"""scripts/bench: measures the server beside the floor and says which targets it met."""
+"""Measures the server beside the floor and says which targets it meets."""
 
 import argparse
 import resource
@@ -22,7 +22,8 @@ RUNS, QUICK = Plan(runs=6), Plan(runs=2, shorter=5)
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0 if every target was met, 1 if not, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         results = _measure(_chosen(options), _plan(options))
     except KeyboardInterrupt:
@@ -34,17 +35,24 @@ def main(arguments: Sequence[str]) -> int:
     return any(result.missed for result in results)
 
 
+def _interrupt(*_: object) -> None:
+    """Once is enough: while we end what we started, nothing may interrupt us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("scripts/bench", description=__doc__)
     names = [measure.name for measure in MEASURES]
-    parser.add_argument("--runs", type=_positive, help=f"of each measure ({RUNS.runs})")
+    parser.add_argument("--runs", type=positive_number, help=f"of each measure ({RUNS.runs})")
     parser.add_argument("--quick", action="store_true", help="short loads: the numbers are rough")
     parser.add_argument("--only", action="append", choices=names, help="this one; repeatable")
     parser.add_argument("--markdown", action="store_true", help="the table of docs/performance.md")
     return parser
 
 
-def _positive(text: str) -> int:
+def positive_number(text: str) -> int:
     if int(text) < 1:
         raise ValueError
     return int(text)

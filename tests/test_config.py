@@ -303,16 +303,16 @@ def test_a_wrong_value_is_refused_even_where_another_wins(path: Path) -> None:
         ({"PUSHLINE_AUTH_SECRET": "s", "PUSHLINE_WEBSOCKET_LISTEN": "0.0.0.0:1"}, "token"),
     ],
 )
-def test_the_login_mode(environ: dict[str, str], mode: str) -> None:
-    assert load(None, environ, {}).login_mode == mode
+def test_the_auth_mode(environ: dict[str, str], mode: str) -> None:
+    assert load(None, environ, {}).auth_mode == mode
 
 
 def test_a_public_port_asks_for_tokens_whichever_it_is() -> None:
     public = (Address("0.0.0.0", 1),)
     config = Config()
-    assert replace(config, text=replace(config.text, listen=public)).login_mode == "token"
-    assert replace(config, websocket=replace(config.websocket, listen=public)).login_mode == "token"
-    assert replace(config, http=replace(config.http, listen=public)).login_mode == "open"
+    assert replace(config, text=replace(config.text, listen=public)).auth_mode == "token"
+    assert replace(config, websocket=replace(config.websocket, listen=public)).auth_mode == "token"
+    assert replace(config, http=replace(config.http, listen=public)).auth_mode == "open"
 
 
 # --- settings that do not go together ---------------------------------------------------------
@@ -368,7 +368,7 @@ UNSAFE = [
     (
         '[limits]\nqueue = "4 KiB"',
         "limits.queue (4 KiB) must not be less than text.max_line (1 MiB), "
-        "or one long push closes every connection that it reaches",
+        "or one long push is more than a queue may hold",
     ),
     (
         '[limits]\nhead = "4 KiB"',
@@ -437,7 +437,7 @@ def test_what_is_in_force_is_written_as_a_person_would() -> None:
     assert "broadcast = true " in text
 
 
-def test_the_login_mode_in_force_is_shown() -> None:
+def test_the_auth_mode_in_force_is_shown() -> None:
     assert described(Config())["auth"]["mode"] == "open"
     assert described(load(None, SECRET, {}))["auth"]["mode"] == "token"
 

@@ -51,7 +51,7 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
     path = tmp_path / "pushline.toml"
     path.write_text(example)
     config = load(path, {}, {})
-    assert config.login_mode == "token"
+    assert config.auth_mode == "token"
     assert not config.websocket.listen[0].is_loopback
 
 

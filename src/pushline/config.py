@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pushline.errors import ConfigError
+from pushline.settings_address import Address
 from pushline.settings_sources import Key, Name, from_environment, from_file, from_flags
 from pushline.settings_values import (
     ADDRESSES,
@@ -18,7 +19,6 @@ from pushline.settings_values import (
     PATH,
     SECRET,
     SOME_ADDRESSES,
-    Address,
     Kind,
     Network,
     choice,
@@ -28,7 +28,7 @@ from pushline.settings_values import (
     size_text,
 )
 
-__all__ = ["KEYS", "Address", "Config", "check", "describe", "load"]
+__all__ = ["KEYS", "SECTIONS", "Address", "Config", "check", "describe", "load"]
 
 T = TypeVar("T")
 
@@ -201,7 +201,7 @@ class Config:
     log: Log = Log()
 
     @property
-    def login_mode(self) -> Literal["open", "token"]:
+    def auth_mode(self) -> Literal["open", "token"]:
         """The login in force: where `auth.mode` is automatic, `open` if nothing asks for more."""
         local = not _public(self.websocket.listen + self.text.listen)
         automatic = "open" if local and not self.auth.secret else "token"
@@ -237,7 +237,7 @@ def _config(values: Mapping[Name, Any]) -> Config:
 
 def describe(config: Config) -> str:
     """Everything in force as a TOML file, with what each key is for; secrets are masked."""
-    in_force = replace(config, auth=replace(config.auth, mode=config.login_mode))
+    in_force = replace(config, auth=replace(config.auth, mode=config.auth_mode))
     return "\n".join(_described(in_force, section) for section in SECTIONS)
 
 
@@ -288,9 +288,9 @@ def _ports(config: Config) -> Rules:
 
 def _logins(config: Config) -> Rules:
     auth, public = config.auth, _public(config.websocket.listen)
-    yield config.login_mode == "open" or bool(auth.secret), _no_secret(config)
+    yield config.auth_mode == "open" or bool(auth.secret), _no_secret(config)
     yield (
-        not (config.login_mode == "open" and public) or auth.allow_public_open,
+        not (config.auth_mode == "open" and public) or auth.allow_public_open,
         f'auth.mode = "open" on websocket.listen = {public} lets anyone on the network log in '
         "as anyone: set auth.secret and drop auth.mode, or set auth.allow_public_open = true",
     )
@@ -317,7 +317,7 @@ def _numbers(config: Config) -> Rules:
     yield (
         limits.queue >= text.max_line,
         f"limits.queue ({size_text(limits.queue)}) must not be less than text.max_line "
-        f"({size_text(text.max_line)}), or one long push closes every connection that it reaches",
+        f"({size_text(text.max_line)}), or one long push is more than a queue may hold",
     )
     yield (
         limits.head >= limits.request_line,

@@ -86,7 +86,7 @@ def _url(scheme: str, address: Address) -> str:
 
 
 def _login(config: Config) -> str:
-    proof = "a token is needed" if config.login_mode == "token" else "open, every uid is believed"
+    proof = "a token is needed" if config.auth_mode == "token" else "open, every uid is believed"
     return f"{proof}; sessions of one uid: {config.auth.sessions}"
 
 

@@ -118,7 +118,7 @@ class Service:
             self.wheel,
             self.metrics,
             sessions.login,
-            secret=auth.secret if self.config.login_mode == "token" else None,
+            secret=auth.secret if self.config.auth_mode == "token" else None,
             timeout=auth.timeout,
         )
 
@@ -152,7 +152,7 @@ class Service:
 
     def _pages(self, demo: bool) -> Pages:
         text = ", ".join(map(str, self.text[:1]))
-        return Pages(demo=demo, text=text, auth=self.config.login_mode)
+        return Pages(demo=demo, text=text, auth=self.config.auth_mode)
 
     def _connections(self) -> list[Connection]:
         """All that have been upgraded: those that are logged in, and those that have a deadline."""

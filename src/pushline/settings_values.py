@@ -4,24 +4,21 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Generic, TypeVar
+
+from pushline.settings_address import Address
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
 
 LONGEST_SECRET = 512
 """Characters."""
-LONGEST_SOCKET_PATH = 107
-"""Bytes that `sun_path` holds on Linux besides its final NUL (unix(7))."""
 
 _UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_TCP = re.compile(r"(?:\[(?P<ipv6>[^]]+)\]|(?P<host>[^]:[]+)):(?P<port>[0-9]{1,5})")
-# A last label of digits only would be an IPv4 address in one of its old short forms.
-_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*(?![0-9]+$)[a-z0-9_-]+", re.IGNORECASE)
 # A browser leaves the default port out, so an origin that names it would match nothing.
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)"
@@ -193,76 +190,9 @@ def size(low: str, high: str, zero: str = "") -> Kind[int]:
 # --- lists ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a listener listens: `host` and `port` (0: any free one), or the `path` of a socket."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Of `HOST:PORT`, `[IPv6]:PORT` or `unix:/PATH`; raises RefusedError."""
-        address = _unix(text) if text.startswith("unix:") else _tcp(text)
-        if address is None:
-            raise RefusedError(text)
-        return address
-
-    @property
-    def is_loopback(self) -> bool:
-        """Only this machine can reach it: 127.0.0.0/8, ::1, localhost, a Unix socket."""
-        if self.path or self.host.lower() == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _unix(text: str) -> Address | None:
-    path = text.removeprefix("unix:")
-    fits = path.isprintable() and len(path.encode()) <= LONGEST_SOCKET_PATH
-    return Address(path=path) if path.startswith("/") and fits else None
-
-
-def _tcp(text: str) -> Address | None:
-    match = _TCP.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        return None
-    host = match["ipv6"] or match["host"]
-    is_host = _is_ip(host, IPv6Address) if match["ipv6"] else _is_host(host)
-    return Address(host, int(match["port"])) if is_host else None
-
-
-def _is_host(text: str) -> bool:
-    return bool(_HOST_NAME.fullmatch(text)) or _is_ip(text, ip_address)
-
-
-def _is_ip(text: str, parse: Callable[[str], object]) -> bool:
-    try:
-        parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _network(text: str) -> Network:
-    try:
-        return ip_network(text)
-    except ValueError:
-        raise RefusedError(text) from None
-
-
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
-        raise RefusedError(text)
+        raise ValueError(text)
     return text
 
 
@@ -271,12 +201,18 @@ def _items_from_text(text: str) -> object:
 
 
 def list_of(parse: Callable[[str], T], each: str, least: int = 0) -> Kind[tuple[T, ...]]:
-    """A list of at least `least` strings, or one plain string; commas part them in plain text."""
+    """A list of at least `least` strings, or a single one; in plain text commas separate them.
+
+    `parse` raises ValueError for a string that is none of them.
+    """
 
     def item(value: object) -> T:
         if not isinstance(value, str):
             raise RefusedError(value)
-        return parse(value)
+        try:
+            return parse(value)
+        except ValueError:
+            raise RefusedError(value) from None
 
     def read(value: object) -> tuple[T, ...]:
         items = [value] if isinstance(value, str) else value
@@ -293,5 +229,5 @@ def list_of(parse: Callable[[str], T], each: str, least: int = 0) -> Kind[tuple[
 _ADDRESSES = 'addresses, each "HOST:PORT", "[IPv6]:PORT" or "unix:/PATH"'
 ADDRESSES = list_of(Address.parse, _ADDRESSES)
 SOME_ADDRESSES = list_of(Address.parse, f"one or more {_ADDRESSES}", least=1)
-NETWORKS = list_of(_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
+NETWORKS = list_of(ip_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
 ORIGINS = list_of(_origin, 'origins as a browser sends them, each as in "https://example.com"')

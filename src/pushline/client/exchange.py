@@ -25,8 +25,10 @@ class Exchange:
             self._end()
 
     def fail(self, error: ClientError) -> None:
-        self._error = error
-        self._end()
+        """Ends it with `error`, unless it has ended."""
+        if not self._done.done():
+            self._error = error
+            self._end()
 
     def _end(self) -> None:
         if not self._done.done():  # its caller may have been cancelled

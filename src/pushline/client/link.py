@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import cast
 from weakref import WeakSet
 
@@ -19,6 +19,9 @@ DOUBT = 0.05
 """Seconds in which a server that asks for a secret has closed after its first `fail`."""
 KEEPALIVE = 60
 """Seconds of silence after which the kernel asks whether the server's machine is still there."""
+
+NOTHING_PUSHED = "nothing was pushed"
+MAYBE_PUSHED = "a push may have been delivered"
 
 _ANSWERS = {b"ok": True, b"fail": False}
 _LONGEST_ANSWER = max(map(len, _ANSWERS))
@@ -93,13 +96,17 @@ class Link(asyncio.Protocol):
         """The end, because of `error`: what waits for an answer fails, nothing more is sent."""
         if self.error is None:
             self.error = error
-            fate = "" if isinstance(error, RejectedError) else "; a push may have been delivered"
+            fate = NOTHING_PUSHED if isinstance(error, RejectedError) else MAYBE_PUSHED
             for exchange in dict.fromkeys(self._unanswered):
-                exchange.fail(type(error)(f"{error}{fate}"))
+                exchange.fail(self.failure(fate))
             self._unanswered.clear()
             self._unwritten.clear()
             self._release_all()
             self._abort()
+
+    def failure(self, fate: str) -> ClientError:
+        """`error` anew, for one caller of a lost link, with what is known of its pushes."""
+        return type(self.error)(f"{self.error}; {fate}")
 
     def _release_all(self) -> None:
         self.ready.set()
@@ -122,17 +129,12 @@ class Link(asyncio.Protocol):
     async def ask(self, lines: Sequence[bytes]) -> list[bool]:
         """Sends `lines` (without line ends) as there is room; their answers, in the same order."""
         exchange = Exchange(len(lines))
-        for sent, line in enumerate(lines):
-            await self._turn()
-            if not sent:
-                self.check()
+        for line in lines:
+            if not await self._take_turn():
+                exchange.fail(self.failure(NOTHING_PUSHED))  # of no effect where it has begun
+                break
             self._send(line, exchange)
         return await exchange.result()
-
-    def check(self) -> None:
-        """Raises `error` anew, if the link is lost; of a call that has sent nothing yet."""
-        if self.error is not None:
-            raise type(self.error)(f"{self.error}; nothing was sent")
 
     async def _take_turn(self) -> bool:
         while not self._writable.is_set():
@@ -167,6 +169,8 @@ class Link(asyncio.Protocol):
             self._believe()
         if answer or self._admitted:
             self._pass_on(answer)
+        elif self._secret:
+            self.lose(self._rejection())
         else:
             self._doubt = self.loop.call_later(DOUBT, self._believe)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pushline.client.address import Address
 from pushline.client.exchange import Exchange
-from pushline.client.link import Link
+from pushline.client.link import MAYBE_PUSHED, NOTHING_PUSHED, Link
 from pushline.errors import ClientError, ConfigError, DeadlineError, UnavailableError
 
 TIMEOUT = 2.0
@@ -56,19 +56,16 @@ class Wire:
         link = None
         try:
             async with asyncio.timeout(self.timeout):
-                while True:
-                    link = await self._open_link()
-                    exchange = Exchange(len(lines))
-                    if await link.send(lines, exchange):
-                        return await exchange.result()
+                link = await self._open_link()
+                return await link.ask(lines)
         except TimeoutError:
             raise self._overdue(link, started) from None
 
     async def _open_link(self) -> Link:
         link = self._current_link()
         await link.ready.wait()
-        if link.error is not None and not link.opened:
-            raise type(link.error)(f"{link.error}; nothing was sent")
+        if not link.opened:
+            raise link.failure(NOTHING_PUSHED)
         return link
 
     def _current_link(self) -> Link:
@@ -85,19 +82,16 @@ class Wire:
             self._not_before = link.loop.time() + BACKOFF
 
     def _overdue(self, link: Link | None, started: float) -> ClientError:
-        limit = f"within {self.timeout:g} s"
-        if link is not None:
-            if link.heard < started:
-                # A server that has said nothing all the time may never say anything again.
-                link.lose(UnavailableError(f"{self.address} was silent for {self.timeout:g} s"))
-            return DeadlineError(
-                f"no answer from {self.address} {limit}; a push may have been delivered"
-            )
-        if self._link is not None and self._link.opened:
-            return DeadlineError(
-                f"too many pushes at a time to {self.address}: no turn {limit}; nothing was sent"
-            )
-        return UnavailableError(f"{self.address} does not answer {limit}; nothing was sent")
+        if link is None:
+            return UnavailableError(f"{self._no_answer}; {NOTHING_PUSHED}")
+        if link.heard < started:
+            # A server that was silent all the time may never say anything again.
+            link.lose(UnavailableError(self._no_answer))
+        return DeadlineError(f"{self._no_answer}; {MAYBE_PUSHED}")
+
+    @property
+    def _no_answer(self) -> str:
+        return f"{self.address} does not answer within {self.timeout:g} s"
 
     async def close(self) -> None:
         """Closes the connection; the next line opens another one."""

@@ -49,6 +49,7 @@ def accept(
     """
     _check_upgrade(request)
     key = _check_key(request)
+    _check_body(request)
     if origins is not None and not origin_allowed(request.header("origin"), origins):
         raise HttpError(403, "origin not allowed")
     return Accepted(key, _choose(request, subprotocols))
@@ -116,8 +117,6 @@ def _check_upgrade(request: Request) -> None:
         raise HttpError(400, "Connection is not upgrade")
     if request.header("sec-websocket-version") != VERSION:
         raise HttpError(426, "unknown version", (("Sec-WebSocket-Version", VERSION),))
-    if request.header("content-length") not in (None, "0") or request.header("transfer-encoding"):
-        raise HttpError(400, "an upgrade has no body")
 
 
 def _check_key(request: Request) -> str:
@@ -125,6 +124,11 @@ def _check_key(request: Request) -> str:
     if not _KEY.fullmatch(key):
         raise HttpError(400, "Sec-WebSocket-Key is not one key of 16 bytes")
     return key
+
+
+def _check_body(request: Request) -> None:
+    if request.header("content-length") not in (None, "0") or request.header("transfer-encoding"):
+        raise HttpError(400, "an upgrade has no body")
 
 
 def _choose(request: Request, subprotocols: Sequence[str]) -> str | None:

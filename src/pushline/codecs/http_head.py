@@ -18,9 +18,9 @@ from pushline.errors import HttpError
 class HeadLimits(NamedTuple):
     """Bytes of the request line, bytes of the whole head, and number of header lines."""
 
-    line: int = 8 * 1024
-    head: int = 32 * 1024
-    headers: int = 128
+    line: int
+    head: int
+    headers: int
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -99,11 +99,12 @@ class HeadReader:
 
     def _read_headers(self, data: bytes) -> Request | None:
         seen = self._seen + data
-        end = seen.find(_HEAD_END) + len(_HEAD_END) - len(self._seen)
-        if end < len(_HEAD_END) - len(self._seen):
+        found = seen.find(_HEAD_END)
+        if found < 0:
             self._parse(data, self._limits.head, _HEAD_TOO_LARGE)
             self._seen = seen[1 - len(_HEAD_END) :]
             return None
+        end = found + len(_HEAD_END) - len(self._seen)
         self._parse(data[:end], self._limits.head, _HEAD_TOO_LARGE)
         self.rest = data[end:]
         return self._fields.request()
@@ -163,7 +164,7 @@ class _Fields:
     def request(self) -> Request:
         host = self.values.get("host")
         if host is None:
-            if self.version == "1.1":
+            if self.version != "1.0":
                 raise HttpError(400, "no Host")
         elif "host" in self.repeated or not _HOST.fullmatch(host):
             raise HttpError(400, "not exactly one Host")

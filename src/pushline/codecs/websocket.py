@@ -168,7 +168,8 @@ class Decoder:
 
     def _fragment(self, first: int, payload: bytes) -> Iterator[Event]:
         message = self._message or self._open(first)
-        message.add(payload, last := first >= _FIN)
+        last = first >= _FIN
+        message.add(payload, last)
         if last:
             self._await_message()
             yield message.event()
