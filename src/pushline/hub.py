@@ -14,39 +14,29 @@ def random_id() -> int:
     return secrets.randbelow(2**32 - 1) + 1
 
 
-class Index:
+class Index(dict[str, tuple[Connection, ...] | dict[Connection, None]]):
     """Connections by key, each key's in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._members: dict[str, tuple[Connection, ...] | dict[Connection, None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def of(self, key: str) -> Collection[Connection]:
-        """The connections of `key`; none if there is no such key."""
-        return self._members.get(key, ())
 
     def add(self, key: str, connection: Connection) -> None:
         """Put a connection that is not there yet behind the others of `key`."""
-        members = self._members.get(key, ())
+        members = self.get(key, ())
         if isinstance(members, dict):
             members[connection] = None
         elif len(members) < FEW:
-            self._members[key] = (*members, connection)
+            self[key] = (*members, connection)
         else:
-            self._members[key] = dict.fromkeys((*members, connection))
+            self[key] = dict.fromkeys((*members, connection))
 
     def remove(self, key: str, connection: Connection) -> None:
         """Take out this one connection, and the key with its last one."""
-        members = self._members[key]
+        members = self[key]
         if isinstance(members, dict):
             del members[connection]
         else:
             members = tuple(member for member in members if member is not connection)
-            self._members[key] = members
+            self[key] = members
         if not members:
-            del self._members[key]
+            del self[key]
 
 
 class Utype:
@@ -93,7 +83,7 @@ class Hub:
     def of_uid(self, uid: str, utype: str) -> Collection[Connection]:
         """The connections of one user, oldest first."""
         members = self._utypes.get(utype)
-        return members.uids.of(uid) if members else ()
+        return members.uids.get(uid, ()) if members else ()
 
     def of_utype(self, utype: str) -> Collection[Connection]:
         """The connections of every user of a type, oldest first."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 
 class Close(NamedTuple):
     """A WebSocket close code and its reason, under 120 bytes of UTF-8.
@@ -43,26 +45,37 @@ OWN_CODES = frozenset(
 """The codes of every close that is the server's own decision."""
 
 
-class Message:
+class Message(msgspec.Struct, eq=False, gc=False):
     """One payload for any number of clients: text (UTF-8) or binary.
 
     It is encoded at most once for each way of encoding, and then the same bytes object goes to
     every connection.
     """
 
-    __slots__ = ("_encoded", "binary", "data")
-
-    def __init__(self, data: bytes, *, binary: bool = False) -> None:
-        self.data = data
-        self.binary = binary
-        self._encoded: dict[Encode, bytes] = {}
+    data: bytes
+    binary: bool = False
+    encode: "Encode | None" = None
+    """The first way in which it was encoded, nearly always the only one,"""
+    frame: bytes = b""
+    """and what came out."""
+    others: "dict[Encode, bytes] | None" = None
 
     def encoded(self, encode: "Encode") -> bytes:
         """The bytes on the wire for every connection that has this `encode`."""
-        frame = self._encoded.get(encode)
-        if frame is None:
-            frame = self._encoded[encode] = encode(self)
-        return frame
+        if self.encode is encode:
+            return self.frame
+        if self.encode is not None:
+            return self._encoded_otherwise(encode)
+        self.encode = encode
+        self.frame = encode(self)
+        return self.frame
+
+    def _encoded_otherwise(self, encode: "Encode") -> bytes:
+        if self.others is None:
+            self.others = {}
+        if encode not in self.others:
+            self.others[encode] = encode(self)
+        return self.others[encode]
 
 
 Encode = Callable[[Message], bytes]

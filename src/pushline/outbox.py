@@ -126,13 +126,10 @@ class Outbox:
         self._awake = False
         self._waiting: list[Callable[[], None]] = []
         self._lane_bytes = 0
+        self.lane_full = False
+        """Further fan-outs have to wait for the earlier ones."""
         self.credit = PASS_CREDIT
         """What back ends may still send in this pass; from 0 on they wait for the next."""
-
-    @property
-    def lane_full(self) -> bool:
-        """Further fan-outs have to wait for the earlier ones."""
-        return self._lane_bytes > LANE_BYTES
 
     def after_pass(self, callback: Callable[[], None]) -> None:
         """Have `callback` called once, when this pass has been flushed."""
@@ -163,6 +160,7 @@ class Outbox:
     def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:
         overflows = self.overflows
         self._lane_bytes += len(message.data)
+        self.lane_full = self._lane_bytes > LANE_BYTES
         fanned = self._fanned
         encode, frame = None, b""
         for writer in writers:
@@ -203,3 +201,4 @@ class Outbox:
             self._wake()
         else:
             self._lane_bytes = 0
+            self.lane_full = False

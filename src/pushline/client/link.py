@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from pushline.client.address import Address
 from pushline.client.exchange import Exchange
+from pushline.client.turns import Turns
 from pushline.codecs.lines import LineReader
 from pushline.errors import ClientError, RejectedError, UnavailableError
 
@@ -42,7 +43,7 @@ class Link(asyncio.Protocol):
         self.heard = self.loop.time()
         self._address = address
         self._secret = secret
-        self._turns = asyncio.Semaphore(in_flight)  # first come, first served
+        self._turns = Turns(in_flight)
         self._writable = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._closed = asyncio.Event()
@@ -98,20 +99,16 @@ class Link(asyncio.Protocol):
             self.error = error
             fate = NOTHING_PUSHED if isinstance(error, RejectedError) else MAYBE_PUSHED
             for exchange in dict.fromkeys(self._unanswered):
-                exchange.fail(self.failure(fate))
+                exchange.fail(because(error, fate))
             self._unanswered.clear()
             self._unwritten.clear()
             self._release_all()
             self._abort()
 
-    def failure(self, fate: str) -> ClientError:
-        """`error` anew, for one caller of a lost link, with what is known of its pushes."""
-        return type(self.error)(f"{self.error}; {fate}")
-
     def _release_all(self) -> None:
         self.ready.set()
         self._writable.set()
-        self._turns.release()  # to the first who waits; each hands it on, see `_take_turn`
+        self._turns.give()  # to the first who waits; each hands it on, see `_take_turn`
 
     def _abort(self) -> None:
         if self._transport is None:
@@ -130,19 +127,19 @@ class Link(asyncio.Protocol):
         """Sends `lines` (without line ends) as there is room; their answers, in the same order."""
         exchange = Exchange(len(lines))
         for line in lines:
-            if not await self._take_turn():
-                exchange.fail(self.failure(NOTHING_PUSHED))  # of no effect where it has begun
+            await self._take_turn()
+            if self.error is not None:
+                exchange.fail(because(self.error, NOTHING_PUSHED))  # no effect if it has begun
                 break
             self._send(line, exchange)
         return await exchange.result()
 
-    async def _take_turn(self) -> bool:
+    async def _take_turn(self) -> None:
         while not self._writable.is_set():
             await self._writable.wait()
-        await self._turns.acquire()
+        await self._turns.take()
         if self.error is not None:
-            self._turns.release()
-        return self.error is None
+            self._turns.give()
 
     def _send(self, line: bytes, exchange: Exchange) -> None:
         self._unanswered.append(exchange)
@@ -176,7 +173,7 @@ class Link(asyncio.Protocol):
 
     def _pass_on(self, answer: bool) -> None:
         self._admitted = True
-        self._turns.release()
+        self._turns.give()
         self._unanswered.popleft().answered(answer)
 
     def _believe(self) -> None:
@@ -219,7 +216,7 @@ class Link(asyncio.Protocol):
         lost = UnavailableError(f"the connection to {self._address} was lost")
         self.lose(self._rejection() if self._doubt is not None else lost)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
         self.eof_received()
 
@@ -240,6 +237,11 @@ class Link(asyncio.Protocol):
         self.error = UnavailableError(f"the connection to {self._address} is the parent process's")
         if self._transport is not None:
             _replace(self._transport.get_extra_info("socket").fileno())
+
+
+def because(error: ClientError, fate: str) -> ClientError:
+    """`error`, for one of the callers that it concerns, with what is known of its pushes."""
+    return type(error)(f"{error}; {fate}")
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from pushline.client.address import Address
-from pushline.client.exchange import Exchange
-from pushline.client.link import MAYBE_PUSHED, NOTHING_PUSHED, Link
+from pushline.client.link import MAYBE_PUSHED, NOTHING_PUSHED, Link, because
 from pushline.errors import ClientError, ConfigError, DeadlineError, UnavailableError
 
 TIMEOUT = 2.0
@@ -64,8 +63,8 @@ class Wire:
     async def _open_link(self) -> Link:
         link = self._current_link()
         await link.ready.wait()
-        if not link.opened:
-            raise link.failure(NOTHING_PUSHED)
+        if link.error is not None and not link.opened:
+            raise because(link.error, NOTHING_PUSHED)
         return link
 
     def _current_link(self) -> Link:

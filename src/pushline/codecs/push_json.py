@@ -8,7 +8,7 @@ import msgspec
 from pushline.commands import SendToAll, SendToUid
 from pushline.errors import BadLineError, BadNameError
 from pushline.messages import Message
-from pushline.names import name_of, utype_of
+from pushline.names import check_name, name_of, utype_of
 
 
 class _Push(msgspec.Struct, gc=False):
@@ -25,8 +25,8 @@ def decode(line: bytes) -> SendToUid | SendToAll:
         if not line.isascii():
             line.decode()  # msgspec does not check the UTF-8 of what it skips
         push = _decode(line)
-        uid = push.uid
-        return _COMMANDS[type(uid)](uid, utype_of(push.utype), Message(line))
+        command = _COMMANDS[type(push.uid)]
+        return command(push.uid, utype_of(push.utype), Message(line))
     except UnicodeDecodeError:
         raise BadLineError("utf8", "not UTF-8") from None
     except RecursionError:
@@ -37,10 +37,14 @@ def decode(line: bytes) -> SendToUid | SendToAll:
         raise BadLineError("name", str(error)) from None
 
 
-def _to_one(uid: str | int, utype: str, message: Message) -> SendToUid | SendToAll:
-    if uid in _EMPTY:
+def _to_name(uid: str, utype: str, message: Message) -> SendToUid | SendToAll:
+    if uid == "" or uid == "0":
         return SendToAll(utype, message)
-    return SendToUid((name_of(uid),), utype, message)
+    return SendToUid((check_name(uid),), utype, message)
+
+
+def _to_number(uid: int, utype: str, message: Message) -> SendToUid | SendToAll:
+    return SendToUid((name_of(uid),), utype, message) if uid else SendToAll(utype, message)
 
 
 def _to_many(uids: Iterable[object], utype: str, message: Message) -> SendToUid:
@@ -88,8 +92,8 @@ _EMPTY = ("", "0", 0)
 """What PHP calls empty, among strings and integers."""
 
 _COMMANDS: dict[type, Callable[[Any, str, Message], SendToUid | SendToAll]] = {
-    str: _to_one,
-    int: _to_one,
+    str: _to_name,
+    int: _to_number,
     list: _to_list,
     dict: _to_values,
     bool: _to_false,
