@@ -3,6 +3,7 @@
 import random
 import tracemalloc
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from pushline.codecs.deflate import INVALID_DEFLATE, Inflate, Params, negotiate
 from pushline.codecs.websocket import BINARY, CONTINUATION, PING, TEXT, Decoder, Event, encode
 from pushline.errors import ProtocolError
 from pushline.messages import INVALID_DATA, PROTOCOL_ERROR, TOO_BIG, Close, Message
+
+Outcome = tuple[list[Event], Close | None]
 
 LIMIT = 1 << 16
 FIN, RSV1 = 0x80, 0x40
@@ -48,7 +51,7 @@ def masked(first: int, payload: bytes) -> bytes:
     return bytes((first, 0xFF)) + size.to_bytes(8) + bytes(4) + payload
 
 
-def outcome(*chunks: bytes, limit: int = LIMIT) -> tuple[list[Event], Close | None]:
+def outcome(*chunks: bytes, limit: int = LIMIT) -> Outcome:
     decoder = Decoder(limit, Inflate(limit))
     events: list[Event] = []
     try:
@@ -174,7 +177,7 @@ def test_another_implementation_understands_us_and_we_it(message: str | bytes) -
 
 @pytest.mark.parametrize("payload", [HELLO, STORED, LAST_BLOCK, TWO_BLOCKS])
 def test_the_examples_of_the_rfc_are_inflated_whole_and_at_each_split(payload: bytes) -> None:
-    expected = [(TEXT, "Hello")], None
+    expected: Outcome = [(TEXT, "Hello")], None
     assert outcome(masked(FIN | RSV1 | TEXT, payload)) == expected
     for at in range(len(payload) + 1):
         first = masked(RSV1 | TEXT, payload[:at])
@@ -223,7 +226,7 @@ def test_a_client_may_use_any_window(bits: int) -> None:
     ids=bytes.hex,
 )
 def test_what_is_no_deflate_is_refused_whole_and_at_each_split(payload: bytes) -> None:
-    expected = [], INVALID_DEFLATE
+    expected: Outcome = [], INVALID_DEFLATE
     assert outcome(masked(FIN | RSV1 | BINARY, payload)) == expected
     for at in range(len(payload) + 1):
         first = masked(RSV1 | BINARY, payload[:at])
@@ -291,5 +294,5 @@ def test_random_payloads_are_inflated_or_refused_in_the_same_way_however_cut(
 ) -> None:
     stream = masked(RSV1 | TEXT, payload[:9]) + masked(FIN | CONTINUATION, payload[9:])
     edges = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
-    chunks = [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [stream[start:end] for start, end in pairwise(edges)]
     assert outcome(*chunks, limit=100) == outcome(stream, limit=100)

@@ -1,0 +1,60 @@
+"""What the fuzzing client talks to: an echo in place of the plain client protocol.
+
+Everything below it is Pushline's own: the listener, the codecs, the connection. Prints its URL.
+"""
+
+import asyncio
+
+import uvloop
+
+from pushline.codecs.websocket import BINARY
+from pushline.config import Address, Config, Limits, Websocket
+from pushline.connection import Connection
+from pushline.hub import Hub
+from pushline.listeners.pages import Pages
+from pushline.listeners.sockets import listen
+from pushline.listeners.websocket import WebSocketListener
+from pushline.messages import Message
+from pushline.metrics import Metrics
+from pushline.node import Node
+from pushline.outbox import Outbox
+from pushline.wheel import Ticker, Wheel
+
+LONGEST = 16 << 20
+"""Bytes: the longest message of any case, 9.1.6 and 9.2.6."""
+CONFIG = Config(
+    websocket=Websocket(compression=True),
+    limits=Limits(message=LONGEST, queue=2 * LONGEST),
+)
+
+
+class Echo:
+    """A client protocol that sends every message back."""
+
+    def opened(self, connection: Connection) -> None:
+        """Nothing to do: there is no login."""
+
+    def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
+        data = payload.encode() if isinstance(payload, str) else payload
+        connection.send(Message(data, binary=opcode == BINARY))
+
+
+def listener(wheel: Wheel) -> WebSocketListener:
+    outbox = Outbox(asyncio.get_running_loop(), CONFIG.limits.queue)
+    pages = Pages(demo=False, text="", auth="open")
+    return WebSocketListener(CONFIG, Node(Hub(), outbox), wheel, Metrics(), Echo(), pages)
+
+
+async def main() -> None:
+    wheel = Wheel()
+    ticker = Ticker(wheel, asyncio.get_running_loop())
+    server, address = await listen(Address("127.0.0.1"), listener(wheel).accept, CONFIG.limits)
+    print(f"ws://{address}", flush=True)
+    try:
+        await server.serve_forever()
+    finally:
+        ticker.stop()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

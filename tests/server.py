@@ -1,0 +1,106 @@
+"""A real `pushline serve` process on free loopback ports, for tests that talk to it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from types import TracebackType
+from typing import IO, Self
+
+
+class Server:
+    """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_.
+
+    `websocket`, `text` and `http` are HOST:PORT once it has started.
+    """
+
+    def __init__(self, *arguments: str, **settings: str) -> None:
+        self._arguments = arguments
+        self._settings = {
+            "WEBSOCKET_LISTEN": "127.0.0.1:0",
+            "TEXT_LISTEN": "127.0.0.1:0",
+            "HTTP_LISTEN": "127.0.0.1:0",
+            "AUTH_MODE": "open",
+            **settings,
+        }
+        self.banner: list[str] = []
+        self.websocket = self.text = self.http = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, and wait until it says where it listens."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pushline", "serve", *self._arguments],
+            env=self._environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.banner = []
+        for line in self._errors:
+            self.banner.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            raise AssertionError(f"the server did not start: {''.join(self.banner)}")
+        self.websocket = self._address("browsers")
+        self.text = self._address("back ends")
+        self.http = self._address("operators")
+
+    def metrics(self) -> Mapping[str, float]:
+        """Every value by its name and labels, as on `/metrics`."""
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name.removeprefix("pushline_"): float(value) for name, value in pairs}
+
+    def descriptors(self) -> int:
+        """How many it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - a count, no paths
+
+    def resident(self) -> int:
+        """Bytes of memory it holds."""
+        with open(f"/proc/{self.pid}/statm") as statm:  # noqa: PTH123
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 10.0) -> tuple[int, str]:
+        """Its exit code and what it still wrote to standard error, once it has ended."""
+        _, errors = self._process.communicate(timeout=timeout)
+        return self._process.returncode, errors or ""
+
+    def kill(self) -> str:
+        """End it at once; returns what it still wrote to standard error."""
+        if self._process.poll() is None:
+            self._process.kill()
+        return self.wait()[1] if not self._errors.closed else ""
+
+    @property
+    def _errors(self) -> IO[str]:
+        assert self._process.stderr is not None
+        return self._process.stderr
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PUSHLINE_")}
+        return kept | {f"PUSHLINE_{key}": value for key, value in self._settings.items()}
+
+    def _address(self, what: str) -> str:
+        line = next((line for line in self.banner if line.strip().startswith(what)), "")
+        found = re.search(r"(?:127\.0\.0\.1|\[::1\]):\d+", line)
+        return found[0] if found else ""
