@@ -5,16 +5,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Mapping
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 
 class Server:
     """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_.
 
-    `websocket`, `text` and `http` are HOST:PORT once it has started.
+    `websocket`, `text` and `http` are HOST:PORT once it has started, `log` is what it has written to
+    standard error so far.
     """
 
     def __init__(self, *arguments: str, **settings: str) -> None:
@@ -26,7 +28,7 @@ class Server:
             "AUTH_MODE": "open",
             **settings,
         }
-        self.banner: list[str] = []
+        self.log: list[str] = []
         self.websocket = self.text = self.http = ""
 
     def __enter__(self) -> Self:
@@ -34,7 +36,10 @@ class Server:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.kill()
 
@@ -50,13 +55,12 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.banner = []
-        for line in self._errors:
-            self.banner.append(line)
-            if "Ctrl-C" in line:
-                break
-        else:
-            raise AssertionError(f"the server did not start: {''.join(self.banner)}")
+        self.log = []
+        self._started = threading.Event()
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        assert self._started.wait(30), "the server did not say that it listens"
+        assert self._process.poll() is None or self.log, "the server ended"
         self.websocket = self._address("browsers")
         self.text = self._address("back ends")
         self.http = self._address("operators")
@@ -80,27 +84,32 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 10.0) -> tuple[int, str]:
-        """Its exit code and what it still wrote to standard error, once it has ended."""
-        _, errors = self._process.communicate(timeout=timeout)
-        return self._process.returncode, errors or ""
+    def wait(self, timeout: float = 10.0) -> int:
+        """Its exit code, once it has ended."""
+        code = self._process.wait(timeout)
+        self._reader.join()
+        return code
 
-    def kill(self) -> str:
-        """End it at once; returns what it still wrote to standard error."""
+    def kill(self) -> None:
+        """End it at once."""
         if self._process.poll() is None:
             self._process.kill()
-        return self.wait()[1] if not self._errors.closed else ""
+        self.wait()
 
-    @property
-    def _errors(self) -> IO[str]:
+    def _read_log(self) -> None:
         assert self._process.stderr is not None
-        return self._process.stderr
+        with self._process.stderr as errors:
+            for line in errors:
+                self.log.append(line)
+                if "Ctrl-C" in line:
+                    self._started.set()
+        self._started.set()
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PUSHLINE_")}
         return kept | {f"PUSHLINE_{key}": value for key, value in self._settings.items()}
 
     def _address(self, what: str) -> str:
-        line = next((line for line in self.banner if line.strip().startswith(what)), "")
+        line = next((line for line in self.log if line.strip().startswith(what)), "")
         found = re.search(r"(?:127\.0\.0\.1|\[::1\]):\d+", line)
         return found[0] if found else ""
