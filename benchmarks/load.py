@@ -43,22 +43,27 @@ class Load:
     command: str
     nice: int = 0
 
+    def __str__(self) -> str:
+        return " ".join([*self._favour(), "wsload", self.command])
+
     def arguments(self, server: Server, *, shorter: int = 1) -> list[str]:
         """Ready to start against `server`, with its count divided by `shorter`."""
         words = shlex.split(Template(self.command).substitute(server.variables))
         if "--count" in words:
             at = words.index("--count") + 1
             words[at] = str(max(1, int(words[at]) // shorter))
-        nice = ["nice", "-n", str(self.nice)] if self.nice else []
-        return [*nice, program("wsload"), *words]
+        return [*self._favour(), program("wsload"), *words]
+
+    def _favour(self) -> list[str]:
+        return ["nice", "-n", str(self.nice)] if self.nice else []
 
 
 class Run:
     """A load that is under way."""
 
-    def __init__(self, process: subprocess.Popen[str], command: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], load: Load) -> None:
         self._process = process
-        self._command = command
+        self._load = load
 
     def found(self) -> Found:
         """Waits for its end; UnableError if it could not do its work."""
@@ -66,9 +71,9 @@ class Run:
             output, errors = self._process.communicate(timeout=LONGEST)
             return msgspec.json.decode(output, type=Found)
         except subprocess.TimeoutExpired:
-            raise UnableError(f"no end after {LONGEST:.0f} s: wsload {self._command}") from None
+            raise UnableError(f"no end after {LONGEST:.0f} s: {self._load}") from None
         except msgspec.DecodeError:
-            raise UnableError(f"wsload {self._command}: {errors}") from None
+            raise UnableError(f"{self._load}: {errors}") from None
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def started(load: Load, server: Server, *, shorter: int = 1) -> Iterator[Run]:
     arguments = load.arguments(server, shorter=shorter)
     pipe = subprocess.PIPE
     with running(arguments, core=CLIENT_CORE, stdout=pipe, stderr=pipe) as process:
-        yield Run(process, load.command)
+        yield Run(process, load)
 
 
 def run(load: Load, server: Server, *, shorter: int = 1) -> Found:

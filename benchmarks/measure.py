@@ -42,15 +42,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Measure:
-    """`unit` is the value's, `part` that of the server's and the floor's figures; `how` a command,
-    or in words."""
+    """`unit` is the value's, `part` that of the two figures; `how` are the loads, as commands."""
 
     name: str
     title: str
     unit: str
     target: Target
     samples: Samples
-    how: str
+    how: tuple[object, ...]
     part: str = ""
 
 

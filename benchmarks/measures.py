@@ -10,7 +10,7 @@ MEASURES = (
         "x floor",
         Target(1.9),
         ratios.beside_floor(ratios.CONNECT, ratios.cpu),
-        ratios.CONNECT,
+        (ratios.CONNECT,),
         part="us",
     ),
     Measure(
@@ -19,7 +19,7 @@ MEASURES = (
         "x floor",
         Target(1.4),
         ratios.beside_floor(ratios.PACED, ratios.cpu),
-        ratios.PACED,
+        (ratios.PACED,),
         part="us",
     ),
     Measure(
@@ -28,7 +28,7 @@ MEASURES = (
         "x floor",
         Target(12, at_least=True),
         ratios.beside_floor(ratios.FLIGHT, ratios.rate, floor_shorter=4),
-        ratios.FLIGHT,
+        (ratios.FLIGHT,),
         part="/s",
     ),
     Measure(
@@ -37,7 +37,7 @@ MEASURES = (
         "x floor",
         Target(1.5),
         ratios.beside_floor(ratios.UNICAST, ratios.cpu),
-        ratios.UNICAST,
+        (ratios.UNICAST,),
         part="us",
     ),
     Measure(
@@ -46,7 +46,7 @@ MEASURES = (
         "KB",
         Target(2.0),
         memory.idle,
-        memory.IDLE,
+        (memory.IDLE,),
     ),
     Measure(
         "tls",
@@ -54,7 +54,7 @@ MEASURES = (
         "KB",
         Target(26),
         memory.tls,
-        "benchmarks/memory.py",
+        ("benchmarks/memory.py",),
     ),
     Measure(
         "stopped",
@@ -62,7 +62,7 @@ MEASURES = (
         "MB",
         Target(1.2),
         memory.stopped(memory.SMALL_FLOOD),
-        memory.SMALL_FLOOD,
+        (memory.SMALL_FLOOD,),
     ),
     Measure(
         "stopped-4k",
@@ -70,7 +70,7 @@ MEASURES = (
         "MB",
         Target(1.2),
         memory.stopped(memory.LARGE_FLOOD),
-        memory.LARGE_FLOOD,
+        (memory.LARGE_FLOOD,),
     ),
     Measure(
         "fairness",
@@ -78,7 +78,7 @@ MEASURES = (
         "ms",
         Target(12),
         fairness.fairness,
-        fairness.PROBE.command,
+        (fairness.FLOOD, fairness.PROBE),
     ),
     Measure(
         "lost",
@@ -86,6 +86,6 @@ MEASURES = (
         "",
         Target(0),
         order.unkept,
-        "benchmarks/order.py",
+        ("benchmarks/order.py",),
     ),
 )

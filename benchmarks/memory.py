@@ -14,10 +14,10 @@ from benchmarks.measure import Plan, Sample, Samples
 from benchmarks.processes import descriptors, forget_peak, peak_memory, resident, wait_until
 from benchmarks.servers import HOST, pushline
 
-IDLE = "idle --ws $WS --conns 15000 --pid $PID"
-FLOOD = "broadcast --ws $WS --push $TEXT --conns 1 --window 64 " + TO_ALL
-SMALL_FLOOD = FLOOD + " --count 25000 --payload 100"
-LARGE_FLOOD = FLOOD + " --count 1500 --payload 4000"
+IDLE = Load("idle --ws $WS --conns 15000 --pid $PID")
+_FLOOD = "broadcast --ws $WS --push $TEXT --conns 1 --window 64 " + TO_ALL
+SMALL_FLOOD = Load(_FLOOD + " --count 25000 --payload 100")
+LARGE_FLOOD = Load(_FLOOD + " --count 1500 --payload 4000")
 STOPPED = 100
 TLS_FIRST, TLS_COUNT = 50, 2000
 """The first ones pay for what all share; what each of the others adds is measured."""
@@ -27,22 +27,22 @@ def idle(plan: Plan) -> Iterator[Sample]:
     """KB for each connection, on a fresh server each time."""
     for _ in range(plan.runs):
         with pushline() as server:
-            yield Sample(run(Load(IDLE), server).kb_per_conn)
+            yield Sample(run(IDLE, server).kb_per_conn)
 
 
-def stopped(command: str) -> Samples:
+def stopped(flood: Load) -> Samples:
     """MB for each reader that stopped, at the worst moment of a flood."""
-    return lambda plan: (_stopped(command) for _ in range(plan.runs))
+    return lambda plan: (_stopped(flood) for _ in range(plan.runs))
 
 
-def _stopped(command: str) -> Sample:
+def _stopped(flood: Load) -> Sample:
     """The readers stop, a healthy one among them takes the flood, the server sheds the others."""
     with pushline() as server, ExitStack() as stack:
         others = descriptors(server.pid)
         open_browsers(stack, server, [f"stopped{i}" for i in range(STOPPED)])
         before = resident(server.pid)
         forget_peak(server.pid)
-        found = run(Load(command), server)
+        found = run(flood, server)
         taken = peak_memory(server.pid) - before
         wait_until(lambda: descriptors(server.pid) <= others, "readers that stopped are kept")
         return Sample(taken / 1024 / STOPPED, lost=found.lost)

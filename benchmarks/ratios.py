@@ -6,15 +6,15 @@ from benchmarks.load import TO_ALL, Found, Load, run
 from benchmarks.measure import Plan, Sample, Samples
 from benchmarks.servers import floor, pushline
 
-CONNECT = "connect --ws $WS --conns 500 --count 50 --pid $PID"
-PACED = (
+CONNECT = Load("connect --ws $WS --conns 500 --count 50 --pid $PID")
+PACED = Load(
     "broadcast --ws $WS --push $TEXT --conns 1000 --count 250 --rate 50 --window 1000 --pid $PID "
     + TO_ALL
 )
-FLIGHT = (
+FLIGHT = Load(
     "broadcast --ws $WS --push $TEXT --conns 1000 --count 4000 --window 64 --pid $PID " + TO_ALL
 )
-UNICAST = "unicast --ws $WS --push $TEXT --conns 1000 --count 200000 --window 256 --pid $PID"
+UNICAST = Load("unicast --ws $WS --push $TEXT --conns 1000 --count 200000 --window 256 --pid $PID")
 
 
 def cpu(found: Found) -> float:
@@ -28,15 +28,15 @@ def rate(found: Found) -> float:
 
 
 def beside_floor(
-    command: str, figure: Callable[[Found], float], *, floor_shorter: int = 1
+    load: Load, figure: Callable[[Found], float], *, floor_shorter: int = 1
 ) -> Samples:
     """The ratio of the server's figure to the floor's; `floor_shorter` where it takes so long."""
 
     def samples(plan: Plan) -> Iterator[Sample]:
         with floor() as its_floor, pushline() as server:
             for _ in range(plan.runs):
-                least = run(Load(command), its_floor, shorter=plan.shorter * floor_shorter)
-                found = run(Load(command), server, shorter=plan.shorter)
+                least = run(load, its_floor, shorter=plan.shorter * floor_shorter)
+                found = run(load, server, shorter=plan.shorter)
                 ratio = figure(found) / figure(least)
                 yield Sample(ratio, figure(found), figure(least), found.lost)
 

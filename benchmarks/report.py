@@ -20,16 +20,24 @@ def text_table(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result], command: str) -> str:
-    """The table, on what it was measured, and the command that measured each line."""
+    """The table, what it was measured on, and the loads."""
     rows = [HEADINGS, ("---", *["---:"] * 5, "---"), *(_row(result) for result in results)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    loads = "\n".join(_load(result.measure) for result in results)
-    return f"`{command}` on {machine()}:\n\n{table}\n\nThe loads:\n\n```sh\n{loads}\n```"
+    loads = "\n".join(_loads(result.measure) for result in results)
+    return f"{_conditions(results, command)}\n\n{table}\n\n```sh\n{loads}\n```"
+
+
+def _conditions(results: Sequence[Result], command: str) -> str:
+    runs = min(len(result.samples) for result in results)
+    return (
+        f"`{command}` on {machine()}. Median of {runs}, servers on one core, clients on another; "
+        "KB and MB of 1,024."
+    )
 
 
 def machine() -> str:
     """What the numbers depend on."""
-    kernel = f"{platform.system()} {platform.release()}"
+    kernel = f"Linux {'.'.join(platform.release().split('.')[:2])}"
     python = f"Python {platform.python_version()}, uvloop {version('uvloop')}"
     return f"{_processor()}, {kernel}, {python}"
 
@@ -68,9 +76,8 @@ def _aligned(row: Row, widths: Sequence[int]) -> str:
     return "  ".join([f"{first:<{widths[0]}}", *cells, verdict]).rstrip()
 
 
-def _load(measure: Measure) -> str:
-    is_command = "$WS" in measure.how
-    return f"{'wsload ' if is_command else ''}{measure.how}  # {measure.name}"
+def _loads(measure: Measure) -> str:
+    return "\n".join([f"# {measure.name}", *map(str, measure.how)])
 
 
 def _processor() -> str:

@@ -15,7 +15,7 @@ from typing import Self
 class Server:
     """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_.
 
-    `websocket`, `text` and `http` are HOST:PORT once it has started, `log` is what it has written to
+    `websocket`, `text` and `http` are HOST:PORT once it has started, `log` what it has written to
     standard error so far.
     """
 

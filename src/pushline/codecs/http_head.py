@@ -16,7 +16,7 @@ from pushline.errors import HttpError
 
 
 class HeadLimits(NamedTuple):
-    """Bytes of the request line, bytes of the whole head, and number of header lines."""
+    """Bytes of the request line without its end, bytes of the whole head, number of headers."""
 
     line: int
     head: int
@@ -54,10 +54,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 _AUTHORITY: Final = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 """The front of a target in absolute form (RFC 9112, section 3.2.2)."""
-_REQUEST_LINE: Final = re.compile('([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r\n')
+_REQUEST_LINE: Final = re.compile('([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r')
 _HOST: Final = re.compile(r"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
 _VERSIONS: Final = ("1.1", "1.0")
-_LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 _LINE_TOO_LONG: Final = (414, "request line too long")
 _HEAD_TOO_LARGE: Final = (431, "head too large")
@@ -86,15 +85,15 @@ class HeadReader:
         return self._read_headers(data) if data else None
 
     def _read_line(self, data: bytes) -> bytes:
-        """What follows the request line, if anything does."""
-        end = data.find(b"\n") + 1
-        piece = data[:end] if end else data
-        self._parse(piece, self._limits.line, _LINE_TOO_LONG)
+        """What follows the request line, from its LF on; empty while it is not whole."""
+        end = data.find(b"\n")
+        piece = data if end < 0 else data[:end]
+        self._parse(piece, self._limits.line + len(b"\r"), _LINE_TOO_LONG)
         self._line += piece
-        if not end:
+        if end < 0:
             return b""
         self._fields.set_line(self._line)
-        self._seen = _LINE_END
+        self._seen = b"\r"
         return data[end:]
 
     def _read_headers(self, data: bytes) -> Request | None:
