@@ -26,14 +26,13 @@ class Found(msgspec.Struct, frozen=True):
     per_s: float = 0.0
     kb_per_conn: float = 0.0
     p99_us: float = 0.0
-    fail: int = 0
     wanted: int = 0
     delivered: int = 0
 
     @property
     def lost(self) -> int:
-        """Pushes not taken, and messages that should have come and did not."""
-        return self.fail + self.wanted - self.delivered
+        """Messages that should have come and did not."""
+        return self.wanted - self.delivered
 
 
 @dataclass(frozen=True)

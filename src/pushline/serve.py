@@ -10,9 +10,9 @@ import uvloop
 
 from pushline import __version__
 from pushline.config import Address, Config
+from pushline.config.values import size_text
 from pushline.logs import configure
 from pushline.service import Service
-from pushline.settings_values import size_text
 
 log = logging.getLogger(__name__)
 

@@ -94,7 +94,7 @@ BAD = {
     "a space in the target": (b"GET /a b", 400),
     "a target beyond ASCII": (b"GET /\xc3", 400),
     "a fragment in the target": (b"GET /#a HTTP/1.1\r\n", 400),
-    "an unknown method": (b"F", 400),
+    "an unknown method": (b"FE", 400),
     "a method in lower case": (b"g", 400),
     "TLS": (b"\x16", 400),
     "HTTP/0.9": (b"GET /\r\n", 400),
@@ -116,7 +116,7 @@ BAD = {
         400,
     ),
     "a Transfer-Encoding that ends elsewhere": (
-        MINIMAL[:-2] + b"Transfer-Encoding: chunked, gzip\r\n\r\n",
+        MINIMAL[:-2] + b"Transfer-Encoding: chunked,",
         400,
     ),
     "no Host": (b"GET / HTTP/1.1\r\nX: 1\r\n\r\n", 400),
@@ -128,8 +128,7 @@ BAD = {
     "a request line over the limit": (line(LIMITS.line + 1)[:-1], 414),
     "a target without end": (b"GET /" + b"a" * (LIMITS.line - 3), 414),
     "a head over the limit": (head(LIMITS.head + 2)[: LIMITS.head + 1], 431),
-    "129 headers": (headers(129), 431),
-    "129 headers of an endless head": (headers(129)[:-2] + b"X", 431),
+    "129 headers": (headers(129)[:-2], 431),
 }
 
 

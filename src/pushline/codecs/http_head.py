@@ -66,13 +66,14 @@ _NONE_REPEATED: Final[frozenset[str]] = frozenset()
 class HeadReader:
     """Reads one head. It is done once it has returned a Request or raised HttpError."""
 
-    __slots__ = ("_fields", "_limits", "_line", "_parser", "_seen", "_size", "rest")
+    __slots__ = ("_fields", "_limits", "_line", "_lines", "_parser", "_seen", "_size", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
         self._fields = _Fields()
         self._parser = HttpRequestParser(self._fields)
         self._line = b""
+        self._lines = 0
         self._size = 0
         self._seen = b""
         self.rest = b""
@@ -99,14 +100,23 @@ class HeadReader:
     def _read_headers(self, data: bytes) -> Request | None:
         seen = self._seen + data
         found = seen.find(_HEAD_END)
-        if found < 0:
-            self._parse(data, self._limits.head, _HEAD_TOO_LARGE)
-            self._seen = seen[1 - len(_HEAD_END) :]
-            return None
-        end = found + len(_HEAD_END) - len(self._seen)
+        whole = found >= 0
+        end = found + len(_HEAD_END) - len(self._seen) if whole else len(data)
+        self._count(data[:end], whole)
         self._parse(data[:end], self._limits.head, _HEAD_TOO_LARGE)
+        self._seen = seen[1 - len(_HEAD_END) :]
         self.rest = data[end:]
-        return self._fields.request()
+        return self._fields.request() if whole else None
+
+    def _count(self, piece: bytes, whole: bool) -> None:
+        """Refuses the line after the last header that may be; what comes before it goes first."""
+        room = 1 + self._limits.headers - self._lines  # 1 for the request line
+        lines = piece.count(b"\n")
+        self._lines += lines
+        if lines - whole > room:
+            over = piece.split(b"\n", room + 1)[-1]
+            self._parse(piece[: len(piece) - len(over)], self._limits.head, _HEAD_TOO_LARGE)
+            raise HttpError(431, "too many headers")
 
     def _parse(self, piece: bytes, limit: int, refusal: tuple[int, str]) -> None:
         """Parses `piece` as far as the limit goes, which counts from the head's first byte."""
@@ -117,25 +127,18 @@ class HeadReader:
         except HttpParserUpgrade:
             pass  # the head is whole
         except HttpParserError as error:
-            self._check_count()
             raise HttpError(400, f"malformed request: {error}") from None
-        self._check_count()
         if len(piece) > room:
             raise HttpError(*refusal)
-
-    def _check_count(self) -> None:
-        if self._fields.count() > self._limits.headers:
-            raise HttpError(431, "too many headers")
 
 
 class _Fields:
     """The parts of a head as they are found."""
 
-    __slots__ = ("_more", "method", "repeated", "target", "values", "version")
+    __slots__ = ("method", "repeated", "target", "values", "version")
 
     def __init__(self) -> None:
         self.method = self.target = self.version = ""
-        self._more = 0
         self.values: dict[str, str] = {}
         self.repeated = _NONE_REPEATED
 
@@ -152,13 +155,9 @@ class _Fields:
         key = name.decode().lower()
         text = value.rstrip().decode("latin-1")
         if key in self.values:
-            self._more += 1
             self.repeated |= {key}
             text = f"{self.values[key]}, {text}"
         self.values[key] = text
-
-    def count(self) -> int:
-        return len(self.values) + self._more
 
     def request(self) -> Request:
         host = self.values.get("host")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pushline.config import KEYS
+from pushline.config.sources import Name, from_environment, from_file, from_flags
 from pushline.errors import ConfigError
-from pushline.settings_sources import Name, from_environment, from_file, from_flags
 
 SECTIONS = "[websocket], [text], [http], [auth], [heartbeat], [limits], [shutdown] and [log]"
 

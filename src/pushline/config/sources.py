@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pushline.config.values import Kind, RefusedError, listed, quoted
 from pushline.errors import ConfigError
-from pushline.settings_values import Kind, RefusedError, listed, quoted
 
 PREFIX = "PUSHLINE_"
 LONGEST_SHOWN = 60

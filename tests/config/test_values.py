@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.settings_values import listed, quoted, size, size_text
+from pushline.config.values import listed, quoted, size, size_text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Every setting: its default, what it may be, and what it is for. Read, checked, described.
 
-`docs/configuration.md` is made from this table: `python -m pushline.settings_page`.
+`docs/configuration.md` is made from this table: `python -m pushline.config.page`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pushline.errors import ConfigError
-from pushline.settings_address import Address
-from pushline.settings_sources import Key, Name, from_environment, from_file, from_flags
-from pushline.settings_values import (
+from pushline.config.address import Address
+from pushline.config.sources import Key, Name, from_environment, from_file, from_flags
+from pushline.config.values import (
     ADDRESSES,
     FLAG,
     NETWORKS,
@@ -27,6 +26,7 @@ from pushline.settings_values import (
     size,
     size_text,
 )
+from pushline.errors import ConfigError
 
 __all__ = ["KEYS", "SECTIONS", "Address", "Config", "check", "describe", "load"]
 

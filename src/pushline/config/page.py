@@ -1,6 +1,6 @@
-"""The tables of `docs/configuration.md`, made of the settings in `config.py`.
+"""The tables of `docs/configuration.md`, made of the settings in `config/settings.py`.
 
-    python -m pushline.settings_page docs/configuration.md
+    python -m pushline.config.page docs/configuration.md
 
 makes all that follows the page's MARK anew; what precedes it is written by hand.
 """
@@ -9,18 +9,18 @@ import sys
 from inspect import cleandoc
 from pathlib import Path
 
-from pushline.config import KEYS, SECTIONS
-from pushline.settings_sources import Key
+from pushline.config.settings import KEYS, SECTIONS
+from pushline.config.sources import Key
 
 MARK = (
     "<!-- From here on made from src/pushline/config.py: "
-    "python -m pushline.settings_page docs/configuration.md -->\n"
+    "python -m pushline.config.page docs/configuration.md -->\n"
 )
 _HEAD = "| Key | Default | Allowed | What it is |\n|---|---|---|---|\n"
 
 
 def renewed(page: str) -> str:
-    """`page` with its tables as `config.py` has the settings now."""
+    """`page` with its tables as `config/settings.py` has the settings now."""
     return page.partition(MARK)[0] + MARK + "".join(map(_section, SECTIONS))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pushline.config import KEYS, load
+from pushline.config.page import MARK, renewed
 from pushline.errors import ConfigError
-from pushline.settings_page import MARK, renewed
 
 PAGE = Path(__file__).parent.parent / "docs/configuration.md"
 
@@ -41,7 +41,7 @@ def test_the_command_makes_the_tables_anew_and_keeps_what_was_written_by_hand(
 ) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# Wörds\n{MARK}old tables\n", "utf-8")
-    subprocess.run([sys.executable, "-m", "pushline.settings_page", page], check=True)
+    subprocess.run([sys.executable, "-m", "pushline.config.page", page], check=True)
     assert page.read_text("utf-8") == renewed(f"# Wörds\n{MARK}")
     assert page.read_text("utf-8").startswith(f"# Wörds\n{MARK}\n## [websocket]\n")
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.config import KEYS, SECTIONS, Address, Auth, Config, check, describe, load
+from pushline.config.settings import KEYS, SECTIONS, Address, Auth, Config, check, describe, load
+from pushline.config.sources import Key, Name
 from pushline.errors import ConfigError
-from pushline.settings_sources import Key, Name
 
 Case = tuple[Key, str]
 HUGE = "0x" + "f" * 10_000

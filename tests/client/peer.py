@@ -1,0 +1,223 @@
+"""A text port whose every move the test decides; and the real server, as a process."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Self
+
+PATIENCE = 20.0
+"""Seconds in which what a test waits for happens, or never."""
+
+Answer = Callable[[bytes], bytes]
+"""From a line to what is sent back; it may block, or raise HangUpError."""
+
+
+class HangUpError(Exception):
+    """Close the connection, after these last bytes."""
+
+    def __init__(self, last: bytes = b"") -> None:
+        self.last = last
+
+
+def ok(_line: bytes) -> bytes:
+    return b"ok\n"
+
+
+def ok_if_even(line: bytes) -> bytes:
+    """For lines that are numbers: an answer that tells which line it belongs to."""
+    return b"fail\n" if int(line) % 2 else b"ok\n"
+
+
+def guard(secret: str) -> Answer:
+    """Asks for the secret, as the text port does, and then takes everything."""
+    greeted = False
+
+    def answer(line: bytes) -> bytes:
+        nonlocal greeted
+        greeted = greeted or line == b"auth " + secret.encode()
+        if not greeted:
+            raise HangUpError(b"fail\n")
+        return b"ok\n"
+
+    return answer
+
+
+class Gate:
+    """Holds answers back, until so many are let through."""
+
+    def __init__(self, answer: Answer = ok) -> None:
+        self._answer = answer
+        self._through = threading.Semaphore(0)
+
+    def __call__(self, line: bytes) -> bytes:
+        assert self._through.acquire(timeout=PATIENCE)
+        return self._answer(line)
+
+    def let(self, count: int) -> None:
+        self._through.release(count)
+
+
+class Peer:
+    """Listens on a free port of 127.0.0.1 (the same one when started again), or at `path`.
+
+    `lines` are those that have come, `accepted` counts the connections, `at_once` is the most
+    lines that were there to be read at one time.
+    """
+
+    def __init__(self, answer: Answer = ok, path: str = "") -> None:
+        self.answer = answer
+        self.reading = threading.Event()
+        self.reading.set()
+        self.lines: list[bytes] = []
+        self.chunks = 0
+        self.at_once = 0
+        self.accepted = 0
+        self.ended = 0
+        self._path = path
+        self._port = 0
+        self._changed = threading.Condition()
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self._path}" if self._path else f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        if self._path:
+            self._listening = socket.socket(socket.AF_UNIX)
+            self._listening.bind(self._path)
+            self._listening.listen()
+        else:
+            self._listening = socket.create_server(("127.0.0.1", self._port), backlog=1024)
+            self._port = self._listening.getsockname()[1]
+        self._run(self._accept, self._listening)
+
+    def stop(self) -> None:
+        """Closes every connection and the port."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def hang_up(self) -> None:
+        """Closes every connection."""
+        with self._changed:
+            for sock in self._sockets:
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def say(self, data: bytes) -> None:
+        """Sends what nobody has asked for."""
+        with self._changed:
+            for sock in self._sockets:
+                sock.sendall(data)
+
+    def wait(self, condition: Callable[[Self], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, work: Callable[[socket.socket], None], sock: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=(sock,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listening: socket.socket) -> None:
+        with listening, contextlib.suppress(OSError):
+            while True:
+                sock, _ = listening.accept()
+                with self._changed:
+                    self._sockets.add(sock)
+                    self.accepted += 1
+                    self._changed.notify_all()
+                self._run(self._serve, sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock:
+            with contextlib.suppress(OSError):
+                self._talk(sock)
+            with self._changed:
+                self._sockets.discard(sock)
+                self.ended += 1
+                self._changed.notify_all()
+
+    def _talk(self, sock: socket.socket) -> None:
+        rest = b""
+        while self.reading.wait(PATIENCE) and (data := sock.recv(1 << 20)):
+            *lines, rest = (rest + data).split(b"\n")
+            self._note(lines)
+            try:
+                for line in lines:
+                    sock.sendall(self.answer(line))
+            except HangUpError as end:
+                sock.sendall(end.last)
+                return
+
+    def _note(self, lines: list[bytes]) -> None:
+        with self._changed:
+            self.chunks += 1
+            self.lines += lines
+            self.at_once = max(self.at_once, len(lines))
+            self._changed.notify_all()
+
+
+class Server:
+    """`pushline serve` as a process; started again it listens where it did before."""
+
+    def __init__(self, **environment: str) -> None:
+        self.websocket = self.text = "127.0.0.1:0"
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("PUSHLINE_")}
+        self._environment = kept | {"PUSHLINE_LOG_LEVEL": "error"} | environment
+        self.start()
+
+    def start(self) -> None:
+        ports = ["--websocket", self.websocket, "--text", self.text]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pushline", "serve", *ports],
+            env=self._environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.websocket = self._said(r"ws://(127\.0\.0\.1:\d+)")
+        self.text = self._said(r"back ends +(127\.0\.0\.1:\d+)")
+
+    def kill(self) -> None:
+        """Without a word to anyone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+        self._process.communicate(timeout=PATIENCE)
+
+    def _said(self, pattern: str) -> str:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if match := re.search(pattern, line):
+                return match[1]
+        raise AssertionError(f"the server ended before it said {pattern}")
+
+
+@contextlib.contextmanager
+def server(**environment: str) -> Iterator[Server]:
+    running = Server(**environment)
+    try:
+        yield running
+    finally:
+        running.stop()
