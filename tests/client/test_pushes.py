@@ -146,7 +146,7 @@ def test_data_cannot_say_who_gets_the_push(key: str) -> None:
             composer.to_all(data, None)
 
 
-NOT_NUMBERS = [
+NOT_NUMBERS: list[Any] = [
     float("nan"),
     float("-inf"),
     Point(1, float("nan")),
@@ -194,10 +194,19 @@ def test_a_ready_line_goes_as_it_is_but_for_its_end(end: str) -> None:
     assert composer.ready((line + end).encode()) == line.encode()
 
 
-NOT_PUSHES = ["", "\n", "[]", "ping", "!stats", "auth s3cret", "GET / HTTP/1.1", "\ufeff{}"]
+NOT_PUSHES: list[Any] = [
+    "",
+    "\n",
+    "[]",
+    "ping",
+    "!stats",
+    "auth s3cret",
+    "GET / HTTP/1.1",
+    "\ufeff{}",
+]
 SEVERAL = ['{"uid":1}\n\n', '{"uid":1}\n{"uid":2}']
 BAD_UIDS = ['{"uid":{}}', '{"uid":1.5}', '{"uid":"\ud800"}', b'{"uid":"a\x00"}']
-BAD_BYTES = [b'{"a":"\xff"}', pytest.param("x" * (MAX_LINE + 1), id="long")]
+BAD_BYTES: list[Any] = [b'{"a":"\xff"}', pytest.param("x" * (MAX_LINE + 1), id="long")]
 
 
 @pytest.mark.parametrize("line", NOT_PUSHES + SEVERAL + BAD_UIDS + BAD_BYTES)

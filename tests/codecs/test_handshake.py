@@ -32,7 +32,7 @@ UPGRADE = {
 }
 
 
-def request(line: str = "GET / HTTP/1.1", **changes: str | None) -> Request:
+def request(line: str = "GET / HTTP/1.1", /, **changes: str | None) -> Request:
     """An upgrade with some headers changed, or (None) left out; `a_b` stands for `A-B`."""
     named = {name.replace("_", "-").lower(): value for name, value in changes.items()}
     headers = {name.lower(): value for name, value in UPGRADE.items()} | named

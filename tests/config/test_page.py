@@ -11,7 +11,7 @@ from pushline.config import KEYS, load
 from pushline.config.page import MARK, renewed
 from pushline.errors import ConfigError
 
-PAGE = Path(__file__).parent.parent / "docs/configuration.md"
+PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 
 
 def blocks(language: str) -> list[str]:
