@@ -28,7 +28,7 @@ from pushline.config.values import (
 )
 from pushline.errors import ConfigError
 
-__all__ = ["KEYS", "SECTIONS", "Address", "Config", "check", "describe", "load"]
+__all__ = ["KEYS", "SECTIONS", "Address", "Config", "check", "describe", "load", "read"]
 
 T = TypeVar("T")
 
@@ -217,15 +217,23 @@ KEYS: dict[Name, Key] = {
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[Name, str]) -> Config:
-    """The configuration in force: `flags` over `environ` over the file at `path` over defaults.
+    """The configuration in force for a server, as `read` has it, but checked.
 
-    `flags` are texts by section and key. Raises ConfigError: one line that says what is wrong.
+    Raises ConfigError: one line that says what is wrong.
+    """
+    config = read(path, environ, flags)
+    check(config)
+    return config
+
+
+def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[Name, str]) -> Config:
+    """What is set: `flags` over `environ` over the file at `path` over defaults.
+
+    `flags` are texts by section and key. Raises ConfigError for a wrong key or value.
     """
     values = from_file(path, KEYS) if path is not None else {}
     values |= from_environment(environ, KEYS) | from_flags(flags, KEYS)
-    config = _config(values)
-    check(config)
-    return config
+    return _config(values)
 
 
 def _config(values: Mapping[Name, Any]) -> Config:
