@@ -13,7 +13,7 @@ Feed = Callable[[bytes], Iterable[object]]
 
 
 class Target(NamedTuple):
-    """`start` gives the `feed` of a fresh codec; `memory` is the most that it may take, in bytes."""
+    """`start` gives a fresh codec's `feed`; `memory` is the most that it may take, in bytes."""
 
     name: str
     start: Callable[[], Feed]

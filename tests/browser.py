@@ -158,14 +158,17 @@ class Browser:
     def receive(self, deadline: float = DEADLINE) -> tuple[int, bytes]:
         """The next frame: opcode and payload. Raises EndedError."""
         until = time.monotonic() + deadline
-        first, second = self._take(2, until)
-        assert not first & 0x70, "the server set a reserved bit"
-        assert first & 0x80, "the server sent a fragment"
-        assert not second & 0x80, "the server masked a frame"
-        size = second & 0x7F
-        if size >= 126:
-            size = int.from_bytes(self._take(2 if size == 126 else 8, until))
-        return first & 0x0F, self._take(size, until)
+        while self._missing() > 0:
+            self._need_more(until)
+        return self._next()
+
+    def arrived(self) -> list[tuple[int, bytes]]:
+        """The frames that one read completes: for a socket that is readable. Raises EndedError."""
+        self._need_more(time.monotonic() + DEADLINE)
+        frames = []
+        while self._missing() <= 0:
+            frames.append(self._next())
+        return frames
 
     def message(self, deadline: float = DEADLINE) -> bytes:
         """The next text message; pings on the way are answered. Raises EndedError."""
@@ -208,21 +211,42 @@ class Browser:
         """Read the answer to the upgrade into `head`. Raises RefusedError."""
         until = time.monotonic() + deadline
         while b"\r\n\r\n" not in self._buffer:
-            if not self._more(until):
-                raise EndedError(bytes(self._buffer))
+            self._need_more(until)
         size = self._buffer.index(b"\r\n\r\n") + 4
         status = int(self._buffer[9:12])
         if status != 101:
             raise RefusedError(status, self.wait_ended(until - time.monotonic()))
-        self.head = self._take(size, until)
+        self.head = self._take(size)
 
-    def _take(self, size: int, until: float) -> bytes:
-        while len(self._buffer) < size:
-            if not self._more(until):
-                raise EndedError(bytes(self._buffer))
+    def _missing(self) -> int:
+        """So many bytes at least of the next frame have not come yet."""
+        data = self._buffer
+        if len(data) < 2:
+            return 2 - len(data)
+        size = data[1] & 0x7F
+        start = {126: 4, 127: 10}.get(size, 2)
+        if start > 2:
+            size = int.from_bytes(data[2:start])
+        return start + size - len(data)
+
+    def _next(self) -> tuple[int, bytes]:
+        first, second = self._take(2)
+        assert not first & 0x70, "the server set a reserved bit"
+        assert first & 0x80, "the server sent a fragment"
+        assert not second & 0x80, "the server masked a frame"
+        size = second & 0x7F
+        if size >= 126:
+            size = int.from_bytes(self._take(2 if size == 126 else 8))
+        return first & 0x0F, self._take(size)
+
+    def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+    def _need_more(self, until: float) -> None:
+        if not self._more(until):
+            raise EndedError(bytes(self._buffer))
 
     def _more(self, until: float) -> bool:
         """Read once; false at the end of the connection, orderly or not."""

@@ -26,6 +26,9 @@ ENQUEUE_COST = 13
 LANE_BYTES = 1 << 18
 """Bytes of fan-outs that may wait for the lane before back ends wait with further ones."""
 
+FRAME_COST = 64
+"""Bytes of memory that a frame takes besides its own, counted against the limit of a queue."""
+
 CLEAN, FANNED, TARGETED, BLOCKED = range(4)
 """Nothing to flush; in the fan-out lane; in the targeted lane; not to be flushed."""
 
@@ -91,11 +94,11 @@ class Held(list[bytes]):
     def __init__(self, writer: Writer) -> None:
         super().__init__(writer.pending)
         self._writer = writer
-        self._size = sum(map(len, writer.pending))
+        self._size = sum(map(len, writer.pending)) + FRAME_COST * len(writer.pending)
 
     def append(self, frame: bytes) -> None:
         super().append(frame)
-        self._size += len(frame)
+        self._size += len(frame) + FRAME_COST
         writer = self._writer
         buffered = writer.transport.get_write_buffer_size()
         if self._size + buffered > writer.outbox.limit and not writer.sealed:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import queue
 import re
 import signal
 import socket
@@ -15,7 +16,7 @@ PATIENCE = 20.0
 """Seconds in which what a test waits for happens, or never."""
 
 Answer = Callable[[bytes], bytes]
-"""From a line to what is sent back; it may block, or raise HangUpError."""
+"""From a line to what is sent back; may raise HangUpError."""
 
 
 class HangUpError(Exception):
@@ -48,26 +49,11 @@ def guard(secret: str) -> Answer:
     return answer
 
 
-class Gate:
-    """Holds answers back, until so many are let through."""
-
-    def __init__(self, answer: Answer = ok) -> None:
-        self._answer = answer
-        self._through = threading.Semaphore(0)
-
-    def __call__(self, line: bytes) -> bytes:
-        assert self._through.acquire(timeout=PATIENCE)
-        return self._answer(line)
-
-    def let(self, count: int) -> None:
-        self._through.release(count)
-
-
 class Peer:
     """Listens on a free port of 127.0.0.1 (the same one when started again), or at `path`.
 
-    `lines` are those that have come, `accepted` counts the connections, `at_once` is the most
-    lines that were there to be read at one time.
+    `lines` are those that have come, `chunks` in how many reads; `in_flight` is the most that had
+    come on one connection without an answer. `accepted` and `ended` count connections.
     """
 
     def __init__(self, answer: Answer = ok, path: str = "") -> None:
@@ -76,9 +62,11 @@ class Peer:
         self.reading.set()
         self.lines: list[bytes] = []
         self.chunks = 0
-        self.at_once = 0
+        self.in_flight = 0
         self.accepted = 0
         self.ended = 0
+        self._held = False
+        self._let_through = threading.Semaphore(0)
         self._path = path
         self._port = 0
         self._changed = threading.Condition()
@@ -102,6 +90,8 @@ class Peer:
 
     def stop(self) -> None:
         """Closes every connection and the port."""
+        self.reading.set()
+        self.let(len(self.lines) + 1)
         self._listening.shutdown(socket.SHUT_RDWR)
         self.hang_up()
         for thread in self._threads:
@@ -112,7 +102,14 @@ class Peer:
         """Closes every connection."""
         with self._changed:
             for sock in self._sockets:
-                sock.shutdown(socket.SHUT_RDWR)
+                _shut_down(sock)
+
+    def hold(self) -> None:
+        """Gives no more answers than it is let."""
+        self._held = True
+
+    def let(self, count: int) -> None:
+        self._let_through.release(count)
 
     def say(self, data: bytes) -> None:
         """Sends what nobody has asked for."""
@@ -130,10 +127,11 @@ class Peer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _run(self, work: Callable[[socket.socket], None], sock: socket.socket) -> None:
-        thread = threading.Thread(target=work, args=(sock,), daemon=True)
+    def _run(self, work: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self, listening: socket.socket) -> None:
         with listening, contextlib.suppress(OSError):
@@ -146,32 +144,48 @@ class Peer:
                 self._run(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
+        lines = Lines()
         with sock:
+            answering = self._run(self._answer, sock, lines)
             with contextlib.suppress(OSError):
-                self._talk(sock)
+                self._read(sock, lines)
+            lines.put(None)
             with self._changed:
-                self._sockets.discard(sock)
                 self.ended += 1
                 self._changed.notify_all()
+            answering.join()
+            with self._changed:
+                self._sockets.discard(sock)
 
-    def _talk(self, sock: socket.socket) -> None:
+    def _read(self, sock: socket.socket, lines: "Lines") -> None:
         rest = b""
         while self.reading.wait(PATIENCE) and (data := sock.recv(1 << 20)):
-            *lines, rest = (rest + data).split(b"\n")
-            self._note(lines)
+            *whole, rest = (rest + data).split(b"\n")
+            for line in whole:
+                lines.put(line)
+            with self._changed:
+                self.chunks += 1
+                self.lines += whole
+                self.in_flight = max(self.in_flight, lines.qsize())
+                self._changed.notify_all()
+
+    def _answer(self, sock: socket.socket, lines: "Lines") -> None:
+        with contextlib.suppress(OSError):
             try:
-                for line in lines:
+                for line in iter(lines.get, None):
+                    assert not self._held or self._let_through.acquire(timeout=PATIENCE)
                     sock.sendall(self.answer(line))
             except HangUpError as end:
                 sock.sendall(end.last)
-                return
+        _shut_down(sock)
 
-    def _note(self, lines: list[bytes]) -> None:
-        with self._changed:
-            self.chunks += 1
-            self.lines += lines
-            self.at_once = max(self.at_once, len(lines))
-            self._changed.notify_all()
+
+Lines = queue.SimpleQueue[bytes | None]
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class Server:

@@ -19,7 +19,7 @@ from pushline.errors import (
     RejectedError,
     UnavailableError,
 )
-from tests.client.peer import PATIENCE, Gate, HangUpError, Peer, guard, ok_if_even
+from tests.client.peer import PATIENCE, HangUpError, Peer, guard, ok_if_even
 
 SECRET = "tr0ub4dor&3"
 SHORT = 0.2
@@ -28,10 +28,10 @@ SHORT = 0.2
 
 @asynccontextmanager
 async def wire_to(
-    peer: Peer, *, secret: str = "", timeout: float = PATIENCE, in_flight: int = IN_FLIGHT
+    peer: Peer, *, secret: str = "", seconds: float = PATIENCE, in_flight: int = IN_FLIGHT
 ) -> AsyncIterator[Wire]:
     address = Address.parse(peer.address)
-    wire = Wire(address, secret=secret, timeout=timeout, in_flight=in_flight)
+    wire = Wire(address, secret=secret, timeout=seconds, in_flight=in_flight)
     try:
         yield wire
     finally:
@@ -75,13 +75,14 @@ async def test_what_is_asked_in_one_pass_of_the_loop_goes_out_in_one_write(peer:
 
 
 async def test_no_more_lines_are_in_flight_than_the_server_is_to_hold(peer: Peer) -> None:
-    gate = peer.answer = Gate(ok_if_even)
+    peer.answer = ok_if_even
+    peer.hold()
     async with wire_to(peer, in_flight=10) as wire:
         asked = asyncio.gather(*(wire.ask([line]) for line in numbers(100)))
         await until(peer, lambda peer: len(peer.lines) == 10)
-        gate.let(100)
+        peer.let(100)
         assert await asked == [[number % 2 == 0] for number in range(100)]
-    assert peer.at_once <= 10
+    assert peer.in_flight <= 10
     assert peer.lines == numbers(100)
 
 
@@ -107,7 +108,7 @@ def test_batches_are_all_of_the_lines_in_order() -> None:
     lines = numbers(2 * BATCH + 1)
     parts = list(batches(lines))
     assert [len(part) for part in parts] == [BATCH, BATCH, 1]
-    assert sum(map(list, parts), []) == lines
+    assert [line for part in parts for line in part] == lines
     assert list(batches([])) == []
 
 
@@ -115,19 +116,20 @@ def test_batches_are_all_of_the_lines_in_order() -> None:
 
 
 async def test_a_late_answer_is_never_taken_for_another_one(peer: Peer) -> None:
-    gate = peer.answer = Gate(ok_if_even)
-    async with wire_to(peer, timeout=SHORT) as wire:
+    peer.answer = ok_if_even
+    peer.hold()
+    async with wire_to(peer, seconds=SHORT) as wire:
         earlier = asyncio.create_task(wire.ask([b"2"]))
         await until(peer, lambda peer: len(peer.lines) == 1)
         late = asyncio.create_task(wire.ask([b"4"]))
         await until(peer, lambda peer: len(peer.lines) == 2)
-        gate.let(1)
+        peer.let(1)
         assert await earlier == [True]
         with pytest.raises(DeadlineError, match="may have been delivered"):
             await late
         last = asyncio.create_task(wire.ask([b"5"]))
         await until(peer, lambda peer: len(peer.lines) == 3)
-        gate.let(2)
+        peer.let(2)
         assert await last == [False]
     assert peer.accepted == 1  # the server had been heard of: its connection is kept
 
@@ -135,47 +137,50 @@ async def test_a_late_answer_is_never_taken_for_another_one(peer: Peer) -> None:
 async def test_a_server_that_is_silent_for_a_whole_timeout_is_asked_on_a_new_connection(
     peer: Peer,
 ) -> None:
-    gate = peer.answer = Gate(ok_if_even)
-    async with wire_to(peer, timeout=SHORT) as wire:
+    peer.answer = ok_if_even
+    peer.hold()
+    async with wire_to(peer, seconds=SHORT) as wire:
         started = time.monotonic()
         with pytest.raises(DeadlineError, match=f"{peer.address} does not answer within 0.2 s"):
             await wire.ask([b"4"])
         assert SHORT <= time.monotonic() - started < PATIENCE / 2
         last = asyncio.create_task(wire.ask([b"5"]))
         await until(peer, lambda peer: len(peer.lines) == 2)
-        gate.let(2)
+        peer.let(2)
         assert await last == [False]
     assert peer.accepted == 2
     assert peer.lines == [b"4", b"5"]
 
 
 async def test_waiting_for_a_turn_counts_for_the_deadline(peer: Peer) -> None:
-    gate = peer.answer = Gate()
-    async with wire_to(peer, timeout=SHORT, in_flight=1) as wire:
+    peer.hold()
+    async with wire_to(peer, seconds=SHORT, in_flight=1) as wire:
         outcomes = await asyncio.gather(
             *(wire.ask([line]) for line in numbers(3)), return_exceptions=True
         )
-        gate.let(1)
+        peer.let(1)
     assert {type(outcome) for outcome in outcomes} <= {DeadlineError, UnavailableError}
     assert peer.lines == [b"0"]
 
 
 async def test_a_server_that_never_answers_the_secret_is_not_waited_for(peer: Peer) -> None:
-    gate = peer.answer = Gate(guard(SECRET))
-    async with wire_to(peer, secret=SECRET, timeout=SHORT) as wire:
-        with pytest.raises(UnavailableError, match="does not answer within .* nothing was pushed"):
+    peer.answer = guard(SECRET)
+    peer.hold()
+    async with wire_to(peer, secret=SECRET, seconds=SHORT) as wire:
+        with pytest.raises(UnavailableError, match=r"does not answer within .+; nothing was"):
             await wire.ask([b"{}"])
-        gate.let(1)
+        peer.let(1)
 
 
 async def test_a_cancelled_caller_leaves_the_answers_of_the_others_in_order(peer: Peer) -> None:
-    gate = peer.answer = Gate(ok_if_even)
+    peer.answer = ok_if_even
+    peer.hold()
     async with wire_to(peer) as wire:
         calls = [asyncio.create_task(wire.ask([line])) for line in numbers(3, 1)]
         await until(peer, lambda peer: len(peer.lines) == 3)
         calls[1].cancel()
-        gate.let(3)
-        assert await asyncio.gather(calls[0], calls[2]) == [[False], [False]]
+        peer.let(3)
+        assert tuple(await asyncio.gather(calls[0], calls[2])) == ([False], [False])
     assert calls[1].cancelled()
 
 
@@ -185,27 +190,27 @@ async def test_a_cancelled_caller_leaves_the_answers_of_the_others_in_order(peer
 async def test_what_was_in_flight_when_the_connection_was_lost_is_not_sent_again(
     peer: Peer,
 ) -> None:
-    peer.answer = Gate()
+    peer.hold()
     async with wire_to(peer) as wire:
         asked = asyncio.gather(
             *(wire.ask(numbers(2, start)) for start in (0, 2)), return_exceptions=True
         )
         await until(peer, lambda peer: len(peer.lines) == 4)
-        peer.answer.let(3)
+        peer.let(3)
         peer.hang_up()
         outcomes = await asked
         errors = [outcome for outcome in outcomes if isinstance(outcome, UnavailableError)]
         assert str(errors[-1]) == (
             f"the connection to {peer.address} was lost; a push may have been delivered"
         )
-        peer.answer.let(1)
+        peer.let(1)
         assert await wire.ask([b"4"]) == [True]  # at once, on a new one
     assert peer.lines == numbers(5)
     assert peer.accepted == 2
 
 
 async def test_the_rest_of_a_call_is_not_sent_on_a_new_connection(peer: Peer) -> None:
-    peer.answer = Gate()
+    peer.hold()
     async with wire_to(peer, in_flight=2) as wire:
         asked = asyncio.create_task(wire.ask(numbers(4)))
         waiting = asyncio.create_task(wire.ask([b"9"]))
@@ -215,7 +220,7 @@ async def test_the_rest_of_a_call_is_not_sent_on_a_new_connection(peer: Peer) ->
             await asked
         with pytest.raises(UnavailableError, match="nothing was pushed"):
             await waiting
-        peer.answer.let(2)
+        peer.let(2)
     assert peer.lines == numbers(2)
 
 
@@ -281,7 +286,7 @@ async def test_a_host_that_is_not_found_is_unavailable(address: str) -> None:
 async def test_the_secret_goes_first_and_only_once(peer: Peer) -> None:
     peer.answer = guard(SECRET)
     async with wire_to(peer, secret=SECRET) as wire:
-        assert await asyncio.gather(wire.ask([b"0"]), wire.ask([b"1"])) == [[True], [True]]
+        assert tuple(await asyncio.gather(wire.ask([b"0"]), wire.ask([b"1"]))) == ([True], [True])
     assert peer.lines == [b"auth " + SECRET.encode(), b"0", b"1"]
 
 
@@ -302,7 +307,7 @@ async def test_a_server_that_asks_for_a_secret_is_told_from_one_where_nobody_is(
     peer.answer = guard(SECRET)
     async with wire_to(peer) as wire:
         for _ in range(2):
-            with pytest.raises(RejectedError, match="asks for a secret: set .*nothing was pushed"):
+            with pytest.raises(RejectedError, match="asks for a secret: set the client's to"):
                 await wire.ask(numbers(count))
 
 
@@ -360,28 +365,29 @@ async def test_an_echo_is_not_repeated_in_an_error(peer: Peer) -> None:
 
 
 async def test_close_ends_what_is_in_flight_and_the_next_line_connects_again(peer: Peer) -> None:
-    gate = peer.answer = Gate()
+    peer.hold()
     async with wire_to(peer) as wire:
         asked = asyncio.create_task(wire.ask([b"0"]))
         await until(peer, lambda peer: len(peer.lines) == 1)
         await wire.close()
         with pytest.raises(UnavailableError, match="was closed; a push may have been delivered"):
             await asked
-        gate.let(2)
+        peer.let(2)
         await until(peer, lambda peer: peer.ended == 1)
         await wire.close()
         assert await wire.ask([b"1"]) == [True]
 
 
 async def test_close_ends_who_waits_for_the_connection(peer: Peer) -> None:
-    gate = peer.answer = Gate(guard(SECRET))
+    peer.answer = guard(SECRET)
+    peer.hold()
     async with wire_to(peer, secret=SECRET) as wire:
         asked = asyncio.create_task(wire.ask([b"0"]))
         await until(peer, lambda peer: len(peer.lines) == 1)
         await wire.close()
         with pytest.raises(UnavailableError, match="was closed; nothing was pushed"):
             await asked
-        gate.let(1)
+        peer.let(1)
 
 
 def test_a_wire_goes_on_in_a_new_event_loop_when_the_old_one_is_closed(peer: Peer) -> None:
@@ -419,8 +425,9 @@ def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
 
 @pytest.mark.parametrize("secret", ["a\nb", "a\r", "\x00", "\ud800"])
 def test_a_secret_that_cannot_be_sent_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ConfigError, match="^the client's secret is printable text$"):
+    with pytest.raises(ConfigError, match="the client's secret is printable") as caught:
         Wire(Address.parse("h:1"), secret=secret)
+    assert secret not in str(caught.value)
 
 
 def test_errors_are_client_errors() -> None:

@@ -1,14 +1,12 @@
-"""One browser for all tests of this folder; a tab, a server and a peer for each of them."""
+"""One browser for all tests of this folder; a tab and a peer for each of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
 from tests.web import chromium
 from tests.web.chromium import Tab
-from tests.web.servers import Peer, Pushline
-
-Start = Callable[..., Pushline]
+from tests.web.servers import Peer
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +32,3 @@ def tab(driver: webdriver.Chrome) -> Iterator[Tab]:
 def peer() -> Iterator[Peer]:
     with Peer() as peer:
         yield peer
-
-
-@pytest.fixture
-def serve() -> Iterator[Start]:
-    """Starts `pushline serve` with options; all are stopped after the test."""
-    servers: list[Pushline] = []
-
-    def start(*options: str, secret: str = "") -> Pushline:
-        servers.append(Pushline(*options, secret=secret))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()

@@ -5,7 +5,6 @@ import json
 import os
 import queue
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -31,7 +30,13 @@ class Pushline:
         self._options = options
         self._environment = os.environ | ({"PUSHLINE_AUTH_SECRET": secret} if secret else {})
         self.websocket = self.text = "127.0.0.1:0"
+
+    def __enter__(self) -> Self:
         self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def page(self) -> str:
@@ -48,9 +53,9 @@ class Pushline:
         self.websocket = self._said(r"ws://(\S+)")
         self.text = self._said(r"back ends +(\S+)")
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self) -> None:
         if self._process.poll() is None:
-            self._process.send_signal(number)
+            self._process.terminate()
             self._process.communicate(timeout=PATIENCE)
 
     def push(self, **line: object) -> str:
@@ -93,7 +98,12 @@ class Peer:
         self._accepted: queue.Queue[ServerConnection] = queue.Queue()
         self._over = threading.Event()
         self._server = serve(
-            self._hold, "127.0.0.1", 0, process_request=_page, ping_interval=None, compression=None
+            self._hold,
+            "127.0.0.1",
+            0,
+            process_request=_page,
+            open_timeout=2,  # a browser opens more sockets than it uses
+            ping_interval=None,
         )
         self.address = "127.0.0.1:{}".format(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever)

@@ -2,7 +2,7 @@
 
 import re
 from binascii import b2a_base64
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from http import HTTPStatus
@@ -20,7 +20,10 @@ _KEY: Final = re.compile("[A-Za-z0-9+/]{21}[AQgw]==")
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(?::([0-9]+))?"
 )
-_SWITCH: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _BREAKS: Final = re.compile("[\r\n\0]")
 
@@ -34,7 +37,7 @@ class Accepted(NamedTuple):
 
 def is_upgrade(request: Request) -> bool:
     """Whether it tries to become a WebSocket, well or badly; else it is plain HTTP."""
-    return "sec-websocket-key" in request.headers or _lists(request, "upgrade", "websocket")
+    return "sec-websocket-key" in request.headers or _lists(request.headers, "upgrade", "websocket")
 
 
 def accept(
@@ -47,10 +50,11 @@ def accept(
     The sub-protocol is the first of the client's that is in `subprotocols`, or none. With
     `origins` given, a page from any other origin is refused.
     """
-    _check_upgrade(request)
-    key = _check_key(request)
-    _check_body(request)
-    if origins is not None and not origin_allowed(request.header("origin"), origins):
+    headers = request.headers
+    _check_upgrade(request, headers)
+    key = _check_key(headers)
+    _check_body(headers)
+    if origins is not None and not origin_allowed(headers.get("origin"), origins):
         raise HttpError(403, "origin not allowed")
     return Accepted(key, _choose(request, subprotocols))
 
@@ -68,13 +72,13 @@ def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
 
 def response_101(key: str, subprotocol: str | None = None, extensions: str | None = None) -> bytes:
     """The answer that makes the connection a WebSocket (RFC 6455, section 4.2.2)."""
-    digest = b2a_base64(sha1(key.encode() + _GUID).digest(), newline=False).decode()  # noqa: S324
-    headers = [*_SWITCH, ("Sec-WebSocket-Accept", digest)]
+    digest = b2a_base64(sha1(key.encode() + _GUID).digest())  # noqa: S324 - it hides nothing
+    answer = b"%b%b" % (_SWITCHING, digest[:-1])
     if subprotocol is not None:
-        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+        answer += _line("Sec-WebSocket-Protocol", subprotocol)
     if extensions is not None:
-        headers.append(("Sec-WebSocket-Extensions", extensions))
-    return _head(101, headers)
+        answer += _line("Sec-WebSocket-Extensions", extensions)
+    return answer + b"\r\n\r\n"
 
 
 def response(
@@ -100,34 +104,34 @@ def response(
     return head if head_only else head + body
 
 
-def _lists(request: Request, name: str, token: str) -> bool:
+def _lists(headers: Mapping[str, str], name: str, token: str) -> bool:
     """Whether a header's list of tokens, whose case means nothing, has this one."""
-    value = request.headers.get(name, "").lower()
+    value = headers.get(name, "").lower()
     return value == token or token in [each.strip(" \t") for each in value.split(",")]
 
 
-def _check_upgrade(request: Request) -> None:
+def _check_upgrade(request: Request, headers: Mapping[str, str]) -> None:
     if request.method != "GET":
         raise HttpError(405, "a WebSocket starts with GET", (("Allow", "GET"),))
     if request.version != "1.1":
         raise HttpError(400, "a WebSocket starts with HTTP/1.1")
-    if not _lists(request, "upgrade", "websocket"):
+    if not _lists(headers, "upgrade", "websocket"):
         raise HttpError(400, "Upgrade is not websocket")
-    if not _lists(request, "connection", "upgrade"):
+    if not _lists(headers, "connection", "upgrade"):
         raise HttpError(400, "Connection is not upgrade")
-    if request.header("sec-websocket-version") != VERSION:
+    if headers.get("sec-websocket-version") != VERSION:
         raise HttpError(426, "unknown version", (("Sec-WebSocket-Version", VERSION),))
 
 
-def _check_key(request: Request) -> str:
-    key = request.header("sec-websocket-key") or ""
+def _check_key(headers: Mapping[str, str]) -> str:
+    key = headers.get("sec-websocket-key", "")
     if not _KEY.fullmatch(key):
         raise HttpError(400, "Sec-WebSocket-Key is not one key of 16 bytes")
     return key
 
 
-def _check_body(request: Request) -> None:
-    if request.header("content-length") not in (None, "0") or request.header("transfer-encoding"):
+def _check_body(headers: Mapping[str, str]) -> None:
+    if headers.get("content-length", "0") != "0" or headers.get("transfer-encoding"):
         raise HttpError(400, "an upgrade has no body")
 
 
@@ -150,12 +154,18 @@ def _normal_origin(origin: str) -> tuple[str, str, str] | None:
 
 
 def _head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
-    fields = [f"{name}: {value}" for name, value in headers]
-    if _BREAKS.search("".join(fields)):
+    lines = [_line(name, value) for name, value in headers]
+    return b"".join([_status_line(status), *lines, b"\r\n\r\n"])
+
+
+def _line(name: str, value: str) -> bytes:
+    """A header with the line end before it."""
+    field = f"{name}: {value}"
+    if _BREAKS.search(field):
         raise ValueError("a header holds a line break or NUL")
-    return "\r\n".join([_status_line(status), *fields, "", ""]).encode("latin-1")
+    return b"\r\n" + field.encode("latin-1")
 
 
 @cache
-def _status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()

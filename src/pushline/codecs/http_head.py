@@ -66,6 +66,46 @@ _NONE_REPEATED: Final[frozenset[str]] = frozenset()
 class HeadReader:
     """Reads one head. It is done once it has returned a Request or raised HttpError."""
 
+    __slots__ = ("_limits", "_steps", "rest")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        self._steps: _Steps | None = None
+        self.rest = b""
+        """What followed the head in the chunk that completed it."""
+
+    def feed(self, data: bytes) -> Request | None:
+        """The request once its head is whole; raises HttpError at the first fault."""
+        if self._steps is None:
+            request = self._read_whole(data)
+            if request is not None:
+                return request
+            self._steps = _Steps(self._limits)
+        request = self._steps.feed(data)
+        self.rest = self._steps.rest
+        return request
+
+    def _read_whole(self, data: bytes) -> Request | None:
+        """The request, where `data` is all of a head without fault: most are."""
+        end = data.find(_HEAD_END) + len(_HEAD_END)
+        within = len(_HEAD_END) <= end <= min(self._limits.line, self._limits.head)
+        if not within or data.count(b"\n", 0, end) > self._limits.headers + 2:
+            return None
+        fields = _Fields()
+        try:
+            fields.set_line(data[: data.index(b"\n")])
+            HttpRequestParser(fields).feed_data(data[:end])
+        except HttpParserUpgrade:
+            pass
+        except (HttpError, HttpParserError):
+            return None  # read again step by step, to find the first fault
+        self.rest = data[end:]
+        return fields.request()
+
+
+class _Steps:
+    """A head in pieces, or one with a fault: each limit and fault in the order of the bytes."""
+
     __slots__ = ("_fields", "_limits", "_line", "_lines", "_parser", "_seen", "_size", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -77,10 +117,8 @@ class HeadReader:
         self._size = 0
         self._seen = b""
         self.rest = b""
-        """What followed the head in the chunk that completed it."""
 
     def feed(self, data: bytes) -> Request | None:
-        """The request once its head is whole; raises HttpError at the first fault."""
         if not self._fields.version:
             data = self._read_line(data)
         return self._read_headers(data) if data else None
@@ -160,10 +198,10 @@ class _Fields:
         self.values[key] = text
 
     def request(self) -> Request:
+        """Raises HttpError without exactly one valid Host (RFC 9112, section 3.2)."""
         host = self.values.get("host")
-        if host is None:
-            if self.version != "1.0":
-                raise HttpError(400, "no Host")
-        elif "host" in self.repeated or not _HOST.fullmatch(host):
-            raise HttpError(400, "not exactly one Host")
+        if host is None and self.version != "1.0":
+            raise HttpError(400, "no Host")
+        if not _HOST.fullmatch(host or ""):  # two of them, joined, hold a space
+            raise HttpError(400, "not one valid Host")
         return Request(self.method, self.target, self.version, self.values, self.repeated)

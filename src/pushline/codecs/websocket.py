@@ -195,7 +195,7 @@ class Decoder:
         return CLOSE, _close(payload)
 
     def _end(self) -> None:
-        self._message = self._partial = None
+        self._message = None
         self._expected = _ENDED
 
     def _refusal(self, first: int, size: int) -> ProtocolError:
@@ -261,7 +261,7 @@ def _close(payload: bytes) -> Close:
     if not payload:
         return Close(NO_CODE, "")
     code = _number(payload[:2])
-    if len(payload) == 1 or code not in _CLOSE_CODES:
+    if code not in _CLOSE_CODES:  # nor is what one byte alone makes
         raise _broken("invalid close code")
     return Close(code, str(payload[2:], "utf-8"))
 

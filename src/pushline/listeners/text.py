@@ -129,6 +129,7 @@ class BackEnd(asyncio.Protocol, Item):
 
     def pause_writing(self) -> None:
         self._stalled = True
+        self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._stalled = False
@@ -174,7 +175,7 @@ class BackEnd(asyncio.Protocol, Item):
             self._wait()
         elif self._reader.overrun:
             self._finish()
-        else:
+        elif not self._stalled:
             self.transport.resume_reading()
 
     def _wait(self) -> None:
