@@ -4,14 +4,14 @@ import argparse
 import sys
 import time
 import traceback
-from itertools import count
+from itertools import product
 from random import Random
 
 from fuzz.invariant import check, check_memory, make_input
 from fuzz.targets import TARGETS, Target
 
-MEMORY_EVERY = 200
-"""Rounds: measuring memory takes as long as some hundreds of them."""
+MEMORY_EVERY = 20
+"""Rounds: measuring memory takes as long as some ten of them."""
 
 
 def main() -> int:
@@ -40,14 +40,16 @@ def _fuzz(target: Target, seed: int, seconds: float, rounds: int) -> bool:
     random = Random(seed)
     end = time.monotonic() + seconds
     data = b""
+    done = 0
     try:
-        for done in count():
-            if done >= rounds or time.monotonic() > end:
-                break
+        for data, piece in product(target.seeds, repeat=2):
+            check_memory(target, data, piece)
+        while done < rounds and time.monotonic() < end:
             data = make_input(random, target.seeds)
             check(target, random, data)
             if done % MEMORY_EVERY == 0:
-                check_memory(target, data)
+                check_memory(target, data, random.choice(target.seeds))
+            done += 1
     except Exception:
         print(f"{target.name}: seed {seed}, round {done}, broken by\n{data!r}")
         traceback.print_exc()

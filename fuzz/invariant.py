@@ -9,9 +9,9 @@ from typing import NamedTuple
 from fuzz.targets import Target
 from pushline.errors import PeerError
 
-LONG = 200_000
-"""Bytes of an input for which memory is measured: many times any limit here."""
-SHORT_CHUNK = 64
+FLOOD = 30_000
+"""Bytes that follow where memory is measured: many times any limit here."""
+SHORT_CHUNK = 100
 
 
 class Outcome(NamedTuple):
@@ -38,10 +38,9 @@ def check(target: Target, random: Random, data: bytes) -> None:
         assert outcome(target, chunks) == whole, f"cut as {chunks}"
 
 
-def check_memory(target: Target, data: bytes) -> None:
-    """Raises AssertionError where a long input takes more memory than the target may."""
-    long = data * (LONG // (len(data) + 1) + 1)
-    chunks = [long[at : at + SHORT_CHUNK] for at in range(0, len(long), SHORT_CHUNK)]
+def check_memory(target: Target, data: bytes, piece: bytes) -> None:
+    """Raises AssertionError where `data`, then `piece` without end, takes more than it may."""
+    chunks = [data, *sliced(piece * (FLOOD // len(piece)))]
     feed = target.start()
     tracemalloc.start()
     try:
@@ -52,7 +51,11 @@ def check_memory(target: Target, data: bytes) -> None:
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peak <= target.memory, f"{peak} bytes"
+    assert peak <= target.memory, f"{peak} bytes, in a flood of {piece!r}"
+
+
+def sliced(data: bytes) -> list[bytes]:
+    return [data[at : at + SHORT_CHUNK] for at in range(0, len(data), SHORT_CHUNK)]
 
 
 def single(data: bytes) -> list[bytes]:

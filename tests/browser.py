@@ -71,6 +71,7 @@ def dial(address: str, *, receive_buffer: int = 0) -> socket.socket:
     family = socket.AF_INET6 if "[" in host else socket.AF_INET
     plug = socket.socket(family)
     plug.settimeout(DEADLINE)
+    plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if receive_buffer:
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     try:
@@ -183,7 +184,10 @@ class Browser:
                 self.send_frame(PONG, payload)
 
     def settle(self, deadline: float = DEADLINE) -> None:
-        """Return once the server has handled all that was sent: it has answered a ping."""
+        """Return once the server has handled all that was sent: it has answered a ping.
+
+        Whatever came before the answer is dropped.
+        """
         until = time.monotonic() + deadline
         self.send_frame(PING, b"settled?")
         while self.receive(until - time.monotonic()) != (PONG, b"settled?"):

@@ -92,17 +92,17 @@ class Peer:
         """Closes every connection and the port."""
         self.reading.set()
         self.let(len(self.lines) + 1)
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self.hang_up()
+        for sock in (self._listening, *self._sockets):
+            _shut_down(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
 
     def hang_up(self) -> None:
-        """Closes every connection."""
+        """Ends every connection; they count as `ended` when the client has seen it."""
         with self._changed:
             for sock in self._sockets:
-                _shut_down(sock)
+                _shut_down(sock, socket.SHUT_WR)
 
     def hold(self) -> None:
         """Gives no more answers than it is let."""
@@ -177,15 +177,15 @@ class Peer:
                     sock.sendall(self.answer(line))
             except HangUpError as end:
                 sock.sendall(end.last)
-        _shut_down(sock)
+        _shut_down(sock, socket.SHUT_WR)
 
 
 Lines = queue.SimpleQueue[bytes | None]
 
 
-def _shut_down(sock: socket.socket) -> None:
+def _shut_down(sock: socket.socket, how: int) -> None:
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        sock.shutdown(how)
 
 
 class Server:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.client.pushes import MAX_LINE, Composer, Push
+from pushline.client.pushes import MAX_DEPTH, MAX_LINE, Composer, Push
 from pushline.codecs.push_json import decode
 from pushline.commands import SendToAll, SendToUid
 from pushline.errors import BadNameError, InvalidPushError, PushlineError
@@ -167,6 +167,14 @@ def test_data_that_holds_itself_is_refused() -> None:
     data["data"] = data
     with pytest.raises(InvalidPushError, match="Circular"):
         composer.to_uid("u", data, None)
+
+
+def test_what_any_server_can_read_is_not_too_deep() -> None:
+    wide = {"text": '[{"' * 1000, "list": [[{}] for _ in range(1000)]}
+    composer.to_uid("u", {**wide, "deep": nested(MAX_DEPTH - 2)}, None)
+    with pytest.raises(InvalidPushError, match="nested too deep: more than 500"):
+        composer.to_uid("u", {**wide, "deep": nested(MAX_DEPTH - 1)}, None)
+    composer.ready(b'{"\\\\":"\\"' + b"[" * 600 + b'\\\\"}')
 
 
 @pytest.mark.parametrize("data", [None, [], "text", b"{}", 1, Point(1), [("a", 1)]])

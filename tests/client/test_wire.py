@@ -2,6 +2,7 @@
 what has come, and is told what to answer."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -143,7 +144,7 @@ async def test_a_server_that_is_silent_for_a_whole_timeout_is_asked_on_a_new_con
         started = time.monotonic()
         with pytest.raises(DeadlineError, match=f"{peer.address} does not answer within 0.2 s"):
             await wire.ask([b"4"])
-        assert SHORT <= time.monotonic() - started < PATIENCE / 2
+        assert 0.9 * SHORT < time.monotonic() - started < PATIENCE / 2
         last = asyncio.create_task(wire.ask([b"5"]))
         await until(peer, lambda peer: len(peer.lines) == 2)
         peer.let(2)
@@ -192,19 +193,17 @@ async def test_what_was_in_flight_when_the_connection_was_lost_is_not_sent_again
 ) -> None:
     peer.hold()
     async with wire_to(peer) as wire:
-        asked = asyncio.gather(
-            *(wire.ask(numbers(2, start)) for start in (0, 2)), return_exceptions=True
-        )
+        first, second = (asyncio.create_task(wire.ask(numbers(2, start))) for start in (0, 2))
         await until(peer, lambda peer: len(peer.lines) == 4)
         peer.let(3)
+        assert await first == [True, True]
         peer.hang_up()
-        outcomes = await asked
-        errors = [outcome for outcome in outcomes if isinstance(outcome, UnavailableError)]
-        assert str(errors[-1]) == (
-            f"the connection to {peer.address} was lost; a push may have been delivered"
-        )
-        peer.let(1)
+        with pytest.raises(UnavailableError) as caught:
+            await second
+        peer.let(2)
         assert await wire.ask([b"4"]) == [True]  # at once, on a new one
+    lost = f"the connection to {peer.address} was lost; a push may have been delivered"
+    assert str(caught.value) == lost
     assert peer.lines == numbers(5)
     assert peer.accepted == 2
 
@@ -241,6 +240,8 @@ async def test_while_the_server_is_down_each_call_fails_promptly_and_after_it_no
     async with wire_to(peer) as wire:
         await wire.ask([b"0"])
         peer.stop()
+        with pytest.raises(UnavailableError):  # that it is gone may not have been seen yet
+            await wire.ask([b"1"])
         started = time.monotonic()
         for _ in range(5):
             with pytest.raises(UnavailableError, match=r"\(Connection refused\).*nothing was push"):
@@ -248,7 +249,7 @@ async def test_while_the_server_is_down_each_call_fails_promptly_and_after_it_no
         assert 3 * BACKOFF < time.monotonic() - started < PATIENCE / 2
         peer.start()
         assert await wire.ask([b"2"]) == [True]
-    assert peer.lines == [b"0", b"2"]
+    assert peer.lines[-1] == b"2"
 
 
 async def test_a_thousand_callers_do_not_come_to_the_server_one_by_one(peer: Peer) -> None:
@@ -295,7 +296,9 @@ async def test_a_wrong_secret_is_rejected_and_shown_to_nobody(peer: Peer) -> Non
     async with wire_to(peer, secret=SECRET) as wire:
         with pytest.raises(RejectedError, match="nothing was pushed") as caught:
             await wire.ask([b"{}"])
-    assert str(caught.value).startswith(f"{peer.address} did not take the secret: set the client's")
+    assert str(caught.value).startswith(
+        f"{peer.address} does not take the secret: set the client's"
+    )
     assert SECRET not in repr(caught.value) + repr(wire) + repr(vars(wire)["_link"])
     assert peer.lines == [b"auth " + SECRET.encode()]
 
@@ -307,7 +310,7 @@ async def test_a_server_that_asks_for_a_secret_is_told_from_one_where_nobody_is(
     peer.answer = guard(SECRET)
     async with wire_to(peer) as wire:
         for _ in range(2):
-            with pytest.raises(RejectedError, match="asks for a secret: set the client's to"):
+            with pytest.raises(RejectedError, match=r"asks for a secret, text\.secret"):
                 await wire.ask(numbers(count))
 
 
@@ -316,6 +319,7 @@ async def test_a_first_fail_is_an_answer_if_the_connection_stays(peer: Peer) -> 
     async with wire_to(peer) as wire:
         assert await wire.ask([b"1"]) == [False]
         peer.hang_up()
+        await until(peer, lambda peer: peer.ended == 1)
         assert await wire.ask([b"3"]) == [False]
         started = time.monotonic()
         for _ in range(20):
@@ -401,10 +405,12 @@ def test_a_wire_goes_on_in_a_new_event_loop_when_the_old_one_is_closed(peer: Pee
     assert [asyncio.run(ask()) for _ in range(2)] == [[True], [True]]
 
 
-@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_wire_goes_on_where_the_old_loop_was_closed_without_it(peer: Peer) -> None:
     wire = Wire(Address.parse(peer.address))
     assert [asyncio.run(wire.ask([b"0"])) for _ in range(2)] == [[True], [True]]
+    del wire
+    gc.collect()  # what asyncio has to say about the connections that nobody closed
 
 
 def test_a_wire_cannot_serve_two_event_loops_at_a_time(peer: Peer) -> None:

@@ -21,13 +21,13 @@ from pushline.errors import HttpError
 
 LIMITS = HeadLimits(line=8 * 1024, head=32 * 1024, headers=128)
 # The key and its answer of RFC 6455, section 1.3.
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 ANSWER = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 UPGRADE = {
     "Host": "a",
     "Upgrade": "websocket",
     "Connection": "Upgrade",
-    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Key": KEY.decode(),
     "Sec-WebSocket-Version": "13",
 }
 
@@ -93,8 +93,8 @@ def test_an_upgrade_may_say_it_in_other_words(name: str, value: str) -> None:
         ("sec_websocket_key", "dGhlIHNhbXBsZSBub25jZWU=", 400),  # 17 bytes
         ("sec_websocket_key", "dGhlIHNhbXBsZSBub25jZR==", 400),  # bits after the last byte
         ("sec_websocket_key", "dGhlIHNhbXBsZSBub25jZ_==", 400),
-        ("sec_websocket_key", f"{KEY}=", 400),
-        ("sec_websocket_key", f"{KEY}, {KEY}", 400),
+        ("sec_websocket_key", KEY.decode() + "=", 400),
+        ("sec_websocket_key", f"{KEY.decode()}, {KEY.decode()}", 400),
         ("content_length", "1", 400),
         ("transfer_encoding", "chunked", 400),
     ],

@@ -14,12 +14,12 @@ from tests.server import Server
 
 IN_TIME = 2.0
 """Seconds that a push to a healthy client may take on a busy machine; it takes one millisecond."""
-PACE = 0.02
+PACE = 0.005
 """Seconds between its pushes."""
 MEMORY = 8 << 20
 """Bytes by which a process may have grown: what the allocator keeps, far less than a leak."""
-POLL = 0.02
-SAME = 5
+POLL = 0.01
+SAME = 3
 """Equal readings in a row that are taken for a state."""
 
 

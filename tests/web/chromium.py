@@ -46,7 +46,9 @@ def start(profile: Path) -> webdriver.Chrome:
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(program("chromedriver")))
+    driver = webdriver.Chrome(options=options, service=Service(program("chromedriver")))
+    driver.set_page_load_timeout(PATIENCE)
+    return driver
 
 
 def until(condition: Callable[[], T], what: str = "") -> T:
@@ -77,11 +79,15 @@ class Tab:
 
     def run(self, script: str, *arguments: object) -> Any:
         """What the script returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def until(self, script: str, *arguments: object) -> Any:
         """The first true value of an expression in the page."""
         return until(lambda: self.run(f"return {script}", *arguments), script)
+
+    def console(self) -> list[Any]:
+        """What the pages of the browser had to complain of since the last call."""
+        return list(self.driver.get_log("browser"))  # type: ignore[no-untyped-call]
 
     def another(self) -> "Tab":
         """A new tab of the same browser."""

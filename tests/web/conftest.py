@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
+
 from tests.web import chromium
 from tests.web.chromium import Tab
 from tests.web.servers import Peer

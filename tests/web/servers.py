@@ -44,8 +44,13 @@ class Pushline:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [PUSHLINE, "serve", "--websocket", self.websocket, "--text", self.text]
-            + list(self._options),
+            [
+                PUSHLINE,
+                "serve",
+                f"--websocket={self.websocket}",
+                f"--text={self.text}",
+                *self._options,
+            ],
             env=self._environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,7 +110,7 @@ class Peer:
             open_timeout=2,  # a browser opens more sockets than it uses
             ping_interval=None,
         )
-        self.address = "127.0.0.1:{}".format(self._server.socket.getsockname()[1])
+        self.address = f"127.0.0.1:{self._server.socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def __enter__(self) -> Self:

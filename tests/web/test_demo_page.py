@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+
 from tests.web import chromium
 from tests.web.chromium import Tab, until
 from tests.web.servers import Pushline
@@ -91,12 +92,12 @@ def test_pushline_js_is_served_as_it_is(server: Pushline) -> None:
 def test_the_page_loads_nothing_but_pushline_js_and_logs_no_error(
     tab: Tab, server: Pushline
 ) -> None:
-    tab.driver.get_log("browser")  # what was before
+    tab.console()  # what was before
     open_page(tab, server)
     connected(tab)
     names = tab.run("return performance.getEntriesByType('resource').map(({ name }) => name)")
     assert [name for name in names if not name.startswith("data:")] == [f"{server.page}pushline.js"]
-    assert tab.driver.get_log("browser") == []
+    assert tab.console() == []
 
 
 # --- a user ------------------------------------------------------------------------------------
@@ -211,12 +212,12 @@ def test_what_is_pushed_is_text_and_never_markup(tab: Tab, server: Pushline) -> 
     uid = "<img src=x onerror=alert(1)>"
     open_page(tab, server, uid)
     connected(tab)
-    lines = ['{"uid":"%s","a":"</pre><script>alert(2)</script>"}' % uid]
-    lines.append('{"uid":"%s","percent":"<b>50</b>%%","</style><svg onload=alert(3)>":1}' % uid)
-    for line in lines:
-        until(lambda line=line: server.push_line(line) == "ok")  # type: ignore[misc]
+    first = {"uid": uid, "a": "</pre><script>alert(2)</script>"}
+    second = {"uid": uid, "percent": "<b>50</b>%", "</style><svg onload=alert(3)>": 1}
+    push(server, **first)
+    push(server, **second)
     messages_came(tab, 2)
-    assert received(tab) == [json.loads(line) for line in reversed(lines)]
+    assert received(tab) == [second, first]
     assert (
         tab.run("return document.querySelectorAll('img, svg [onload], pre script, b').length") == 0
     )
@@ -293,7 +294,7 @@ def test_a_phone_never_scrolls_sideways(tab: Tab, server: Pushline) -> None:
 # --- the commands -----------------------------------------------------------------------------
 
 
-def run(name: str, command: str, server: Pushline) -> None:
+def run(name: str, command: str) -> None:
     """Run a command of the page, as it stands there, with the program that it is meant for."""
     nc = "nc() { cat >/dev/tcp/${@: -2:1}/${@: -1}; }; "  # not everybody has the program
     path = f"PATH={Path(sys.executable).parent}:$PATH; "
@@ -315,7 +316,7 @@ def test_the_shown_command_pushes_to_the_page(
     connected(tab)
     push(server, uid=uid, n=0)
     tab.element(f"tab-{name}").click()
-    run(name, tab.text("command"), server)
+    run(name, tab.text("command"))
     messages_came(tab, 2)
     assert received(tab)[0] == {"uid": uid, "percent": "88%"}
 

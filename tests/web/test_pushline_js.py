@@ -6,10 +6,11 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from websockets.sync.server import ServerConnection
+
 from pushline.codecs import login
 from tests.web.chromium import Tab
 from tests.web.servers import Peer, said
-from websockets.sync.server import ServerConnection
 
 SOURCE = files("pushline") / "web" / "pushline.js"
 
@@ -281,6 +282,18 @@ def test_waking_while_waiting_is_an_attempt_at_once(page: Page, peer: Peer) -> N
     page.tab.run("dice = 0")
     page.dispatch("online")
     assert peer.login()[1] == "u"
+
+
+def test_a_page_that_gets_hidden_is_not_waking(page: Page, peer: Peer) -> None:
+    page.start(base=60_000)
+    peer.login()[0].close(3001)
+    page.status("waiting")
+    before = page.tab.run("return [...timers]")
+    page.tab.run("Object.defineProperty(document, 'hidden', { value: true })")
+    page.dispatch("visibilitychange")
+    assert page.tab.run("return [...timers]") == before
+    page.dispatch("online")
+    assert page.tab.run("return [...timers]") != before
 
 
 # --- reconnecting -----------------------------------------------------------------------------

@@ -21,6 +21,8 @@ DOUBT = 0.05
 KEEPALIVE = 60
 """Seconds of silence after which the kernel asks whether the server's machine is still there."""
 
+REFUSED = "does not take the secret: set the client's to the server's text.secret"
+UNINVITED = "asks for a secret, text.secret (or for pushes no longer than its text.max_line)"
 NOTHING_PUSHED = "nothing was pushed"
 MAYBE_PUSHED = "a push may have been delivered"
 
@@ -40,7 +42,7 @@ class Link(asyncio.Protocol):
         self.ready = asyncio.Event()
         self.opened = False
         self.error: ClientError | None = None
-        self.heard = self.loop.time()
+        self.heard = float("-inf")
         self._address = address
         self._secret = secret
         self._turns = Turns(in_flight)
@@ -90,8 +92,7 @@ class Link(asyncio.Protocol):
         return f"cannot connect to {self._address} ({why}): is that the text port, the server up?"
 
     def _rejection(self) -> RejectedError:
-        wrong = "did not take the secret" if self._secret else "asks for a secret"
-        return RejectedError(f"{self._address} {wrong}: set the client's to its text.secret")
+        return RejectedError(f"{self._address} {REFUSED if self._secret else UNINVITED}")
 
     def lose(self, error: ClientError) -> None:
         """The end, because of `error`: what waits for an answer fails, nothing more is sent."""

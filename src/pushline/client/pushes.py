@@ -1,7 +1,9 @@
 """What to say to the text port: one line for each push, checked before anything is sent."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 import msgspec
 
@@ -11,6 +13,9 @@ from pushline.names import name_of, utype_of
 
 MAX_LINE = 1024 * 1024
 """Bytes without the line end: the server's default for text.max_line."""
+
+MAX_DEPTH = 500
+"""Of lists and objects inside each other. Pythons differ in what they can read: any can read it."""
 
 Uid = str | int
 Uids = Uid | Iterable[Uid]
@@ -29,6 +34,10 @@ _NOT_UIDS = (bytes, bytearray, memoryview, Mapping)
 _encode = json.JSONEncoder(
     allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=msgspec.to_builtins
 ).encode
+
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class Composer:
@@ -73,6 +82,8 @@ class Composer:
             decode(line)
         except BadLineError as error:
             raise InvalidPushError(str(error)) from None
+        if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+            _check_depth(line)
         return line
 
 
@@ -110,6 +121,12 @@ def _json(fields: Mapping[str, object]) -> bytes:
         return _utf8(_encode(fields))
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidPushError(f"the data of a push is not for JSON: {error}") from None
+
+
+def _check_depth(line: bytes) -> None:
+    steps = (_STEPS.get(byte, 0) for byte in _STRING.sub(b"", line))
+    if max(accumulate(steps)) > MAX_DEPTH:
+        raise InvalidPushError(f"nested too deep: more than {MAX_DEPTH} lists and objects")
 
 
 def _utf8(text: bytes | str) -> bytes:

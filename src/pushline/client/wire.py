@@ -95,7 +95,6 @@ class Wire:
     async def close(self) -> None:
         """Closes the connection; the next line opens another one."""
         link, opening = self._link, self._opening
-        self._link = self._opening = None
         if link is not None and opening is not None and link.error is None and _is_ours(link):
             opening.cancel()
             await link.close(UnavailableError(f"the client of {self.address} was closed"))

@@ -6,18 +6,18 @@ from pushline.errors import BadLineError
 
 OK = b"ok\n"
 PREFIX = b"auth "
-LONGEST = 1024
+LONGEST = 4096
 """Bytes that are buffered of a peer that has not shown the secret yet."""
 
 
 class Greeting:
     """Waits for a peer's greeting, which one that is trusted (not `required`) may leave out."""
 
-    __slots__ = ("_buffer", "_expected", "_required")
+    __slots__ = ("_buffer", "_expected", "required")
 
     def __init__(self, secret: str, *, required: bool) -> None:
         self._expected = PREFIX + secret.encode()
-        self._required = required
+        self.required = required
         self._buffer = b""
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
@@ -27,7 +27,7 @@ class Greeting:
         """
         self._buffer += data
         line, end, rest = self._buffer.partition(b"\n")
-        if not self._required and not _is_greeting(line, whole=bool(end)):
+        if not self.required and not _is_greeting(line, whole=bool(end)):
             return b"", self._buffer
         if not end and len(line) <= LONGEST:
             return None

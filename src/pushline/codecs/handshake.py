@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from pushline.codecs.http_head import Request
 from pushline.errors import HttpError
 
-VERSION: Final = "13"
+VERSION: Final = b"13"
 TEXT_PLAIN: Final = "text/plain; charset=utf-8"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_KEY: Final = re.compile("[A-Za-z0-9+/]{21}[AQgw]==")
+_KEY: Final = re.compile(b"[A-Za-z0-9+/]{21}[AQgw]==")
 """Base64 of exactly 16 bytes: the last character has four bits that are zero."""
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(?::([0-9]+))?"
@@ -28,16 +28,20 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _BREAKS: Final = re.compile("[\r\n\0]")
 
 
+Fields = Mapping[bytes, bytes]
+
+
 class Accepted(NamedTuple):
     """What the 101 answer is made of."""
 
-    key: str
+    key: bytes
     subprotocol: str | None
 
 
 def is_upgrade(request: Request) -> bool:
     """Whether it tries to become a WebSocket, well or badly; else it is plain HTTP."""
-    return "sec-websocket-key" in request.headers or _lists(request.headers, "upgrade", "websocket")
+    fields = request.fields
+    return b"sec-websocket-key" in fields or _lists(fields, b"upgrade", b"websocket")
 
 
 def accept(
@@ -50,11 +54,10 @@ def accept(
     The sub-protocol is the first of the client's that is in `subprotocols`, or none. With
     `origins` given, a page from any other origin is refused.
     """
-    headers = request.headers
-    _check_upgrade(request, headers)
-    key = _check_key(headers)
-    _check_body(headers)
-    if origins is not None and not origin_allowed(headers.get("origin"), origins):
+    _check_upgrade(request)
+    key = _check_key(request.fields)
+    _check_body(request.fields)
+    if origins is not None and not origin_allowed(request.header("origin"), origins):
         raise HttpError(403, "origin not allowed")
     return Accepted(key, _choose(request, subprotocols))
 
@@ -70,9 +73,11 @@ def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
     return wanted is not None and any(_normal_origin(each) == wanted for each in allowed)
 
 
-def response_101(key: str, subprotocol: str | None = None, extensions: str | None = None) -> bytes:
+def response_101(
+    key: bytes, subprotocol: str | None = None, extensions: str | None = None
+) -> bytes:
     """The answer that makes the connection a WebSocket (RFC 6455, section 4.2.2)."""
-    digest = b2a_base64(sha1(key.encode() + _GUID).digest())  # noqa: S324 - it hides nothing
+    digest = b2a_base64(sha1(key + _GUID).digest())  # noqa: S324 - it hides nothing
     answer = b"%b%b" % (_SWITCHING, digest[:-1])
     if subprotocol is not None:
         answer += _line("Sec-WebSocket-Protocol", subprotocol)
@@ -104,34 +109,35 @@ def response(
     return head if head_only else head + body
 
 
-def _lists(headers: Mapping[str, str], name: str, token: str) -> bool:
+def _lists(fields: Fields, name: bytes, token: bytes) -> bool:
     """Whether a header's list of tokens, whose case means nothing, has this one."""
-    value = headers.get(name, "").lower()
-    return value == token or token in [each.strip(" \t") for each in value.split(",")]
+    value = fields.get(name, b"").lower()
+    return value == token or token in [each.strip(b" \t") for each in value.split(b",")]
 
 
-def _check_upgrade(request: Request, headers: Mapping[str, str]) -> None:
+def _check_upgrade(request: Request) -> None:
+    fields = request.fields
     if request.method != "GET":
         raise HttpError(405, "a WebSocket starts with GET", (("Allow", "GET"),))
     if request.version != "1.1":
         raise HttpError(400, "a WebSocket starts with HTTP/1.1")
-    if not _lists(headers, "upgrade", "websocket"):
+    if not _lists(fields, b"upgrade", b"websocket"):
         raise HttpError(400, "Upgrade is not websocket")
-    if not _lists(headers, "connection", "upgrade"):
+    if not _lists(fields, b"connection", b"upgrade"):
         raise HttpError(400, "Connection is not upgrade")
-    if headers.get("sec-websocket-version") != VERSION:
-        raise HttpError(426, "unknown version", (("Sec-WebSocket-Version", VERSION),))
+    if fields.get(b"sec-websocket-version") != VERSION:
+        raise HttpError(426, "unknown version", (("Sec-WebSocket-Version", VERSION.decode()),))
 
 
-def _check_key(headers: Mapping[str, str]) -> str:
-    key = headers.get("sec-websocket-key", "")
+def _check_key(fields: Fields) -> bytes:
+    key = fields.get(b"sec-websocket-key", b"")
     if not _KEY.fullmatch(key):
         raise HttpError(400, "Sec-WebSocket-Key is not one key of 16 bytes")
     return key
 
 
-def _check_body(headers: Mapping[str, str]) -> None:
-    if headers.get("content-length", "0") != "0" or headers.get("transfer-encoding"):
+def _check_body(fields: Fields) -> None:
+    if fields.get(b"content-length", b"0") != b"0" or fields.get(b"transfer-encoding"):
         raise HttpError(400, "an upgrade has no body")
 
 

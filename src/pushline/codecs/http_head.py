@@ -9,7 +9,6 @@ version, the Host and the sizes are checked here.
 import re
 from typing import Final, NamedTuple
 
-import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from pushline.errors import HttpError
@@ -23,19 +22,25 @@ class HeadLimits(NamedTuple):
     headers: int
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """A request without its body; header names are in lower case."""
+class Request:
+    """A request without its body, and what the parser tells while it reads one."""
 
-    method: str
-    target: str
-    version: str
-    """`1.0` or `1.1`."""
-    headers: dict[str, str]
-    """A repeated header is joined with `, ` (RFC 9110, section 5.3)."""
-    repeated: frozenset[str]
+    __slots__ = ("fields", "method", "target", "version")
+
+    def __init__(self) -> None:
+        self.method = self.target = self.version = ""
+        self.fields: dict[bytes, bytes] = {}
+        """The headers by lower-case name, as bytes; see `header`."""
 
     def header(self, name: str) -> str | None:
-        return self.headers.get(name)
+        """A header by its lower-case name; a repeated one is joined (RFC 9110, section 5.3)."""
+        value = self.fields.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All of them."""
+        return {name.decode(): value.decode("latin-1") for name, value in self.fields.items()}
 
     @property
     def path(self) -> str:
@@ -46,6 +51,32 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         """What follows the question mark, as it came."""
         return self._split()[1]
 
+    def set_line(self, line: bytes) -> None:
+        """Take the request line, which ends in CR; raises HttpError."""
+        match = _REQUEST_LINE.match(line)
+        if not match:
+            raise HttpError(400, "malformed request line")
+        method, target, version = match.groups()
+        self.method, self.target, self.version = method.decode(), target.decode(), version.decode()
+        if version not in _VERSIONS:
+            raise HttpError(505, "HTTP version not supported")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by httptools."""
+        name, value = name.lower(), value.rstrip()
+        if name in self.fields:
+            value = b"%b, %b" % (self.fields[name], value)
+        self.fields[name] = value
+
+    def check_host(self) -> None:
+        """Raises HttpError unless there is exactly one, which HTTP/1.0 may leave out."""
+        host = self.fields.get(b"host")
+        if host is None:
+            if self.version != "1.0":
+                raise HttpError(400, "no Host")
+        elif not _HOST.fullmatch(host):  # two joined ones have a blank between them
+            raise HttpError(400, "not exactly one Host")
+
     def _split(self) -> tuple[str, str]:
         target = _AUTHORITY.sub("", self.target)
         path, _, query = target.partition("?")
@@ -54,13 +85,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 _AUTHORITY: Final = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 """The front of a target in absolute form (RFC 9112, section 3.2.2)."""
-_REQUEST_LINE: Final = re.compile('([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r')
-_HOST: Final = re.compile(r"[\w.~!$&'()*+,;=%:\[\]-]*", re.ASCII)
-_VERSIONS: Final = ("1.1", "1.0")
+_REQUEST_LINE: Final = re.compile(rb'([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r(?:\n|\Z)')
+_HOST: Final = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
+_VERSIONS: Final = (b"1.1", b"1.0")
 _HEAD_END: Final = b"\r\n\r\n"
+_SHORTEST_HEADER: Final = len(b"a:\r\n")
 _LINE_TOO_LONG: Final = (414, "request line too long")
 _HEAD_TOO_LARGE: Final = (431, "head too large")
-_NONE_REPEATED: Final[frozenset[str]] = frozenset()
 
 
 class HeadReader:
@@ -88,30 +119,33 @@ class HeadReader:
     def _read_whole(self, data: bytes) -> Request | None:
         """The request, where `data` is all of a head without fault: most are."""
         end = data.find(_HEAD_END) + len(_HEAD_END)
-        within = len(_HEAD_END) <= end <= min(self._limits.line, self._limits.head)
-        if not within or data.count(b"\n", 0, end) > self._limits.headers + 2:
+        limits = self._limits
+        if not len(_HEAD_END) <= end <= limits.line or end > limits.head:
             return None
-        fields = _Fields()
+        if end > _SHORTEST_HEADER * limits.headers and data.count(b"\n", 0, end) > limits.headers:
+            return None
+        request = Request()
         try:
-            fields.set_line(data[: data.index(b"\n")])
-            HttpRequestParser(fields).feed_data(data[:end])
+            request.set_line(data)
+            HttpRequestParser(request).feed_data(data[:end])
         except HttpParserUpgrade:
             pass
         except (HttpError, HttpParserError):
-            return None  # read again step by step, to find the first fault
+            return None  # read again step by step, for the first fault
+        request.check_host()
         self.rest = data[end:]
-        return fields.request()
+        return request
 
 
 class _Steps:
     """A head in pieces, or one with a fault: each limit and fault in the order of the bytes."""
 
-    __slots__ = ("_fields", "_limits", "_line", "_lines", "_parser", "_seen", "_size", "rest")
+    __slots__ = ("_limits", "_line", "_lines", "_parser", "_request", "_seen", "_size", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
-        self._fields = _Fields()
-        self._parser = HttpRequestParser(self._fields)
+        self._request = Request()
+        self._parser = HttpRequestParser(self._request)
         self._line = b""
         self._lines = 0
         self._size = 0
@@ -119,7 +153,7 @@ class _Steps:
         self.rest = b""
 
     def feed(self, data: bytes) -> Request | None:
-        if not self._fields.version:
+        if not self._request.version:
             data = self._read_line(data)
         return self._read_headers(data) if data else None
 
@@ -131,7 +165,7 @@ class _Steps:
         self._line += piece
         if end < 0:
             return b""
-        self._fields.set_line(self._line)
+        self._request.set_line(self._line)
         self._seen = b"\r"
         return data[end:]
 
@@ -144,7 +178,10 @@ class _Steps:
         self._parse(data[:end], self._limits.head, _HEAD_TOO_LARGE)
         self._seen = seen[1 - len(_HEAD_END) :]
         self.rest = data[end:]
-        return self._fields.request() if whole else None
+        if not whole:
+            return None
+        self._request.check_host()
+        return self._request
 
     def _count(self, piece: bytes, whole: bool) -> None:
         """Refuses the line after the last header that may be; what comes before it goes first."""
@@ -168,40 +205,3 @@ class _Steps:
             raise HttpError(400, f"malformed request: {error}") from None
         if len(piece) > room:
             raise HttpError(*refusal)
-
-
-class _Fields:
-    """The parts of a head as they are found."""
-
-    __slots__ = ("method", "repeated", "target", "values", "version")
-
-    def __init__(self) -> None:
-        self.method = self.target = self.version = ""
-        self.values: dict[str, str] = {}
-        self.repeated = _NONE_REPEATED
-
-    def set_line(self, line: bytes) -> None:
-        match = _REQUEST_LINE.fullmatch(str(line, "latin-1"))
-        if not match:
-            raise HttpError(400, "malformed request line")
-        self.method, self.target, self.version = match.groups()
-        if self.version not in _VERSIONS:
-            raise HttpError(505, "HTTP version not supported")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by httptools."""
-        key = name.decode().lower()
-        text = value.rstrip().decode("latin-1")
-        if key in self.values:
-            self.repeated |= {key}
-            text = f"{self.values[key]}, {text}"
-        self.values[key] = text
-
-    def request(self) -> Request:
-        """Raises HttpError without exactly one valid Host (RFC 9112, section 3.2)."""
-        host = self.values.get("host")
-        if host is None and self.version != "1.0":
-            raise HttpError(400, "no Host")
-        if not _HOST.fullmatch(host or ""):  # two of them, joined, hold a space
-            raise HttpError(400, "not one valid Host")
-        return Request(self.method, self.target, self.version, self.values, self.repeated)

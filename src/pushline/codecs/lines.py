@@ -17,7 +17,7 @@ class LineReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes, oldest first."""
-        if self.overrun:
+        if self.overrun or not data:
             return []
         *lines, rest = data.split(b"\n")
         if not lines:
@@ -32,13 +32,12 @@ class LineReader:
         return [line[:-1] if line.endswith(b"\r") else line for line in lines]
 
     def _keep(self, rest: bytes) -> None:
-        if (
-            not self.overrun and len(self._partial) + len(rest) <= self._limit + 1
-        ):  # its \r may come
-            self._partial += rest
-        else:
+        size = len(self._partial) + len(rest) - rest.endswith(b"\r")  # its \n may follow
+        if self.overrun or size > self._limit:
             self.overrun = True
             self._partial.clear()
+        else:
+            self._partial += rest
 
     def _cut_at_overrun(self, lines: list[bytes]) -> list[bytes]:
         for index, line in enumerate(lines):

@@ -55,9 +55,9 @@ def _to_many(uids: Iterable[object], utype: str, message: Message) -> SendToUid:
 def _member(uid: object) -> str | None:
     if isinstance(uid, list | dict):
         raise BadNameError("a list or an object inside the list of uids")
-    if type(uid) is int:
-        return name_of(uid) if uid else None
     try:
+        if type(uid) is int:
+            return name_of(uid) if uid else None
         return None if uid in _EMPTY else name_of(uid)
     except BadNameError:
         return None

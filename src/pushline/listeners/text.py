@@ -91,8 +91,8 @@ class BackEnd(asyncio.Protocol, Item):
     """One back end's connection: its lines in order, its answers in the same."""
 
     __slots__ = (
-        *("_fault", "_greeting", "_lines", "_listener", "_reader", "_stalled", "_waiting"),
-        "transport",
+        *("_ended", "_fault", "_greeting", "_lines", "_listener", "_reader", "_stalled"),
+        *("_waiting", "transport"),
     )
 
     transport: asyncio.Transport
@@ -104,6 +104,7 @@ class BackEnd(asyncio.Protocol, Item):
         self._lines: deque[bytes] = deque()
         self._greeting: Greeting | None = None
         self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
+        self._ended = False  # it has been told that nothing more is taken
         self._stalled = False  # it does not read its answers
         self._waiting = False  # it has had its share of this pass
 
@@ -118,7 +119,7 @@ class BackEnd(asyncio.Protocol, Item):
             return
         listener.back_ends.add(self)
         self.transport.set_write_buffer_limits(high=listener.settings.pipeline * len(OK))
-        if self._greeting is not None:
+        if self._greeting is not None and self._greeting.required:
             listener.wheel.schedule(self, listener.greeting_ticks, BackEnd.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -168,7 +169,7 @@ class BackEnd(asyncio.Protocol, Item):
 
     def _work(self) -> None:
         """Answer what can be answered now, and read on only when nothing is left."""
-        if self._waiting or self._stalled or self.transport.is_closing():
+        if self._waiting or self._stalled or self._ended or self.transport.is_closing():
             return
         self._answer()
         if self._lines:
@@ -190,9 +191,19 @@ class BackEnd(asyncio.Protocol, Item):
     def _finish(self) -> None:
         """Nothing more can be taken from this peer."""
         self._listener.refuse(self.transport, self._fault)
-        if self._fault is not HTTP_REQUEST:
-            self.transport.write(FAIL)
-        self.close()
+        if self._fault is HTTP_REQUEST:
+            self.close()
+        else:
+            self._dismiss()
+
+    def _dismiss(self) -> None:
+        """`fail`, and the end of our side. What still comes is read and dropped: left unread, it
+        would make the end a reset, which can destroy the answers on their way."""
+        self._ended = True
+        self.transport.write(FAIL)
+        self.transport.write_eof()
+        self.transport.resume_reading()
+        self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
 
     def _answer(self) -> None:
         answers: list[bytes] = []
