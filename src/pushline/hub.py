@@ -39,23 +39,14 @@ class Index(dict[str, tuple[Connection, ...] | dict[Connection, None]]):
             del self[key]
 
 
-class Utype:
-    """The connections of one user type: all of them, and by uid."""
-
-    __slots__ = ("all", "uids")
-
-    def __init__(self) -> None:
-        self.all: dict[Connection, None] = {}
-        self.uids = Index()
-
-
 class Hub:
     """Who is here. `draw` gives candidates for a connection's id."""
 
     def __init__(self, draw: Callable[[], int] = random_id) -> None:
         self.connections: dict[int, Connection] = {}
         self._draw = draw
-        self._utypes: dict[str, Utype] = {}
+        self._utypes: dict[str, Index] = {}
+        """By utype, then by uid."""
 
     def add(self, connection: Connection) -> None:
         """Give a connection its id and make it known."""
@@ -66,11 +57,10 @@ class Hub:
     def bind(self, connection: Connection, uid: str, utype: str) -> None:
         """Index an added connection that has no uid yet by its uid."""
         connection.uid, connection.utype = uid, utype
-        members = self._utypes.get(utype)
-        if members is None:
-            members = self._utypes[utype] = Utype()
-        members.all[connection] = None
-        members.uids.add(uid, connection)
+        uids = self._utypes.get(utype)
+        if uids is None:
+            uids = self._utypes[utype] = Index()
+        uids.add(uid, connection)
 
     def remove(self, connection: Connection) -> None:
         """Take this one connection out of every index; one that is in none is ignored."""
@@ -82,21 +72,20 @@ class Hub:
 
     def of_uid(self, uid: str, utype: str) -> Collection[Connection]:
         """The connections of one user, oldest first."""
-        members = self._utypes.get(utype)
-        return members.uids.get(uid, ()) if members else ()
+        uids = self._utypes.get(utype)
+        return uids.get(uid, ()) if uids else ()
 
     def of_utype(self, utype: str) -> Collection[Connection]:
-        """The connections of every user of a type, oldest first."""
-        members = self._utypes.get(utype)
-        return members.all.keys() if members else ()
+        """The connections of every user of a type."""
+        uids = self._utypes.get(utype) or Index()
+        return [connection for members in uids.values() for connection in members]
 
     def users(self) -> int:
         """How many different users are here."""
-        return sum(len(members.uids) for members in self._utypes.values())
+        return sum(map(len, self._utypes.values()))
 
     def _unbind(self, connection: Connection, uid: str, utype: str) -> None:
-        members = self._utypes[utype]
-        members.uids.remove(uid, connection)
-        del members.all[connection]
-        if not members.all:
+        uids = self._utypes[utype]
+        uids.remove(uid, connection)
+        if not uids:
             del self._utypes[utype]

@@ -19,7 +19,7 @@ PACE = 0.005
 MEMORY = 8 << 20
 """Bytes by which a process may have grown: what the allocator keeps, far less than a leak."""
 POLL = 0.01
-SAME = 3
+SAME = 4
 """Equal readings in a row that are taken for a state."""
 
 
@@ -42,33 +42,43 @@ class Readings(NamedTuple):
     descriptors: int
     resident: int
 
-    def within(self, other: "Readings", memory: int) -> bool:
-        """Exactly the same, but for at most `memory` bytes."""
-        return self[:-1] == other[:-1] and self.resident <= other.resident + memory
+    @property
+    def gauges(self) -> tuple[int, ...]:
+        return self[:4]
+
+    def no_more_than(self, other: "Readings", memory: int) -> bool:
+        """Exactly the same gauges, no more descriptors, at most `memory` bytes more."""
+        return (
+            self.gauges == other.gauges
+            and self.descriptors <= other.descriptors
+            and self.resident <= other.resident + memory
+        )
 
 
 def read(server: Server) -> Readings:
+    descriptors = server.descriptors()  # first: asking for the metrics takes one for a moment
     metrics = server.metrics()
     return Readings(
         open_sockets=int(metrics["open_sockets"]),
         connections=int(metrics["connections"]),
         users=int(metrics["users"]),
         back_ends=int(metrics["back_ends"]),
-        descriptors=server.descriptors(),
+        descriptors=descriptors,
         resident=server.resident(),
     )
 
 
 def settled(server: Server) -> Readings:
-    """Readings that have stopped changing (the descriptor of one reading lingers a moment)."""
+    """Readings whose gauges have stopped changing, and the fewest descriptors meanwhile."""
     readings = [read(server)]
 
     def stand_still() -> bool:
         readings.append(read(server))
-        return len(readings) > SAME and len({each[:-1] for each in readings[-SAME:]}) == 1
+        return len(readings) > SAME and len({each.gauges for each in readings[-SAME:]}) == 1
 
     wait_until(stand_still)
-    return readings[-1]
+    fewest = min(each.descriptors for each in readings[-SAME:])
+    return readings[-1]._replace(descriptors=fewest)
 
 
 class Healthy:
@@ -163,7 +173,7 @@ def unharmed(
 def wait_until_as(server: Server, before: Readings, memory: int = MEMORY) -> None:
     """Wait until the server holds no more than it did."""
     try:
-        wait_until(lambda: read(server).within(before, memory))
+        wait_until(lambda: read(server).no_more_than(before, memory))
     except TimeoutError:
         raise AssertionError(f"before: {before}, still: {read(server)}") from None
 

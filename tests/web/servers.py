@@ -108,6 +108,7 @@ class Peer:
             0,
             process_request=_page,
             open_timeout=2,  # a browser opens more sockets than it uses
+            close_timeout=2,  # and drops some without a word
             ping_interval=None,
         )
         self.address = f"127.0.0.1:{self._server.socket.getsockname()[1]}"
@@ -153,4 +154,5 @@ def _page(_: ServerConnection, request: Request) -> Response | None:
 
 def _response(content_type: str, body: bytes) -> Response:
     headers = Headers({"Content-Type": content_type, "Content-Length": str(len(body))})
+    headers["Connection"] = "close"
     return Response(http.HTTPStatus.OK, "OK", headers, body)

@@ -102,6 +102,11 @@ class Decoder:
         self._expected = _STARTING_DEFLATE if inflate else _STARTING
         self._room = limit
 
+    @property
+    def idle(self) -> bool:
+        """Nothing has been begun: a new Decoder would go on as well as this one."""
+        return self._partial is None and self._message is None and self._expected is not _ENDED
+
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that `data` completes; to be exhausted before the next call.
 

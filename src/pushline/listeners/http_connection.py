@@ -23,10 +23,30 @@ class HttpListener(Protocol):
         """Respond to a request; `rest` came behind its head. Raises HttpError to refuse it."""
 
 
-class HttpConnection(asyncio.Protocol, Item):
-    """A client that has not got its answer yet, or that still has to take it."""
+class Upgraded(Protocol):
+    """What takes over after an upgrade."""
 
-    __slots__ = ("_listener", "_reader", "transport")
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def pause(self) -> None:
+        """The transport's buffer is full."""
+
+    def resume(self) -> None:
+        """It has room again."""
+
+    def lost(self) -> None:
+        """The transport has ended."""
+
+
+class HttpConnection(asyncio.Protocol, Item):
+    """A client that has not got its answer yet, or that still has to take it.
+
+    After an upgrade it only hands on what comes: a change of the transport's protocol would cost
+    two system calls.
+    """
+
+    __slots__ = ("_listener", "_reader", "_upgraded", "transport")
 
     transport: asyncio.Transport
 
@@ -34,6 +54,7 @@ class HttpConnection(asyncio.Protocol, Item):
         self.slot = None
         self._listener = listener
         self._reader: HeadReader | None = HeadReader(listener.head_limits)
+        self._upgraded: Upgraded | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         listener = self._listener
@@ -44,6 +65,9 @@ class HttpConnection(asyncio.Protocol, Item):
         listener.metrics.open += 1
 
     def data_received(self, data: bytes) -> None:
+        if self._upgraded is not None:
+            self._upgraded.data_received(data)
+            return
         reader = self._reader
         if reader is None:
             return  # answered: what else comes is not for us
@@ -55,9 +79,27 @@ class HttpConnection(asyncio.Protocol, Item):
         except HttpError as error:
             self.refuse(error)
 
+    def pause_writing(self) -> None:
+        if self._upgraded is not None:
+            self._upgraded.pause()
+
+    def resume_writing(self) -> None:
+        if self._upgraded is not None:
+            self._upgraded.resume()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.wheel.cancel(self)
         self._listener.metrics.open -= 1
+        if self._upgraded is not None:
+            self._upgraded.lost()
+            self._upgraded = None
+
+    def upgrade(self, upgraded: Upgraded, rest: bytes) -> None:
+        """Hand everything on from now on, `rest` first."""
+        self._listener.wheel.cancel(self)
+        self._upgraded = upgraded
+        if rest:
+            upgraded.data_received(rest)
 
     def respond(self, response: bytes) -> None:
         """Send a whole response; what the client still sends is taken and dropped until it ends."""

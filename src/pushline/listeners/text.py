@@ -157,6 +157,7 @@ class BackEnd(asyncio.Protocol, Item):
         try:
             greeted = greeting.feed(data)
         except BadLineError as error:
+            self._greeting = None
             self._cut(error)
             return b""
         if greeted is None:

@@ -10,7 +10,7 @@ from pushline.errors import HttpError, ProtocolError
 from pushline.listeners.http_connection import HttpConnection
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import ClientProtocol
-from pushline.messages import NORMAL, OWN_CODES, Close
+from pushline.messages import NORMAL, OWN_CODES, Close, Encode
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.wheel import Wheel
@@ -60,21 +60,20 @@ class WebSocketListener:
         self.node.hub.remove(connection)
         self.metrics.closed[str(close.code) if close.code in OWN_CODES else "client"] += 1
 
+    def decoder(self, *, compressed: bool) -> websocket.Decoder:
+        """For what a client sends; `compressed` where permessage-deflate was agreed on."""
+        return websocket.Decoder(self.limits.message, self._inflate if compressed else None)
+
     def _upgrade(self, http: HttpConnection, request: Request, rest: bytes) -> None:
         accepted = handshake.accept(request, origins=self._origins)
         if self.limits.connections and self.metrics.open > self.limits.connections:
             raise HttpError(503, "limit of connections reached", (("Retry-After", "5"),))
         params = self._negotiate(request)
         http.transport.write(handshake.response_101(accepted.key, None, params and params.answer))
-        self.wheel.cancel(http)
         encode = params.encode if params else websocket.encode
-        connection = Connection(http.transport, self, encode)
-        decoder = websocket.Decoder(self.limits.message, self._inflate if params else None)
-        peer = WebSocket(self, connection, decoder)
-        http.transport.set_protocol(peer)
+        connection = WebSocket(http.transport, self, encode)
         self.protocol.opened(connection)
-        if rest:
-            peer.data_received(rest)
+        http.upgrade(connection, rest)
 
     def _negotiate(self, request: Request) -> deflate.Params | None:
         if not self._compression:
@@ -82,59 +81,51 @@ class WebSocketListener:
         return deflate.negotiate(request.header("sec-websocket-extensions"))
 
 
-class WebSocket(asyncio.Protocol):
-    """Bytes from one client to events; what it sends counts as life."""
+class WebSocket(Connection):
+    """A Connection's reading side: bytes to events; what the client sends counts as life."""
 
-    __slots__ = ("_connection", "_decoder", "_listener")
+    __slots__ = ("_decoder",)
+
+    keeper: WebSocketListener
 
     def __init__(
-        self, listener: WebSocketListener, connection: Connection, decoder: websocket.Decoder
+        self, transport: asyncio.Transport, listener: WebSocketListener, encode: Encode
     ) -> None:
-        self._listener = listener
-        self._connection = connection
-        self._decoder: websocket.Decoder | None = decoder
+        super().__init__(transport, listener, encode)
+        self._decoder: websocket.Decoder | None = None  # while nothing is begun: memory
 
     def data_received(self, data: bytes) -> None:
-        self._connection.seen = self._listener.wheel.now
-        if self._decoder is None:
-            return  # failed: nothing after that can be trusted
+        self.seen = self.keeper.wheel.now
+        decoder = self._decoder or self._new_decoder()
         try:
-            for opcode, payload in self._decoder.feed(data):
+            for opcode, payload in decoder.feed(data):
                 self._receive(opcode, payload)
         except ProtocolError as error:
             self._fail(error.close)
+        self._decoder = None if decoder.idle else decoder
 
-    def pause_writing(self) -> None:
-        self._connection.pause()
-
-    def resume_writing(self) -> None:
-        self._connection.resume()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.lost()
-        self._listener.metrics.open -= 1
+    def _new_decoder(self) -> websocket.Decoder:
+        return self.keeper.decoder(compressed=self.encode is not websocket.encode)
 
     def _receive(self, opcode: int, payload: str | bytes | Close) -> None:
-        connection = self._connection
         if isinstance(payload, Close):
             self._end(payload)
-        elif connection.sealed:
+        elif self.sealed:
             return  # closing: only the peer's Close matters
         elif opcode == websocket.PING and isinstance(payload, bytes):
-            connection.outbox.post(connection, websocket.frame(websocket.PONG, payload))
+            self.outbox.post(self, websocket.frame(websocket.PONG, payload))
         elif opcode != websocket.PONG:
-            self._listener.protocol.received(connection, opcode, payload)
+            self.keeper.protocol.received(self, opcode, payload)
 
     def _end(self, close: Close) -> None:
         """Answer the peer's Close, or take its answer to ours; TCP is ended by the server."""
-        self._connection.close(NORMAL if close.code == websocket.NO_CODE else close)
-        self._connection.transport.close()
+        self.close(NORMAL if close.code == websocket.NO_CODE else close)
+        self.transport.close()
 
     def _fail(self, close: Close) -> None:
         """The Close frame, then the end of our side; the peer's unread bytes are dropped."""
-        self._decoder = None
-        self._connection.close(close)
-        if self._connection.transport.can_write_eof():
-            self._connection.transport.write_eof()
+        self.close(close)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         else:
-            self._connection.transport.close()
+            self.transport.close()
