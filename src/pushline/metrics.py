@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from pushline.messages import OWN_CODES
+
 
 class Metrics:
     """Counters of one process since its start; `open` goes down again."""
@@ -17,7 +19,7 @@ class Metrics:
         self.deliveries = 0
         self.bad_lines: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
-        self.closed: Counter[str] = Counter()
+        self.closed: Counter[int] = Counter()
 
     def text(self, gauges: dict[str, tuple[float, str]]) -> str:
         """The text format of Prometheus; `gauges` are further values with their help by name."""
@@ -35,7 +37,14 @@ class Metrics:
         yield from _counter("deliveries", self.deliveries, "Messages queued on connections.")
         yield from _labelled("bad_lines", "kind", self.bad_lines, "Lines and peers refused.")
         yield from _labelled("http_refused", "status", self.refused, "HTTP requests refused.")
-        yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
+        yield from _labelled("closed", "code", self._closed(), "WebSocket connections closed.")
+
+    def _closed(self) -> Counter[str]:
+        """By our own codes; there are too many that a client could invent."""
+        closed: Counter[str] = Counter()
+        for code, count in self.closed.items():
+            closed[str(code) if code in OWN_CODES else "client"] += count
+        return closed
 
 
 def _counter(name: str, value: int, help_text: str) -> Iterator[str]:

@@ -250,6 +250,17 @@ def test_the_first_of_two_faults_is_the_answer_however_cut() -> None:
         assert outcome(single(data), limits).status == status
 
 
+def test_a_head_that_comes_whole_is_held_to_each_limit() -> None:
+    for limits, status in {
+        HeadLimits(line=len(b"GET / HTTP/1.1"), head=len(MINIMAL), headers=1): 0,
+        HeadLimits(line=len(b"GET / HTTP/1.1") - 1, head=99, headers=9): 414,
+        HeadLimits(line=99, head=len(MINIMAL) - 1, headers=9): 431,
+        HeadLimits(line=99, head=99, headers=0): 431,
+    }.items():
+        assert outcome([MINIMAL], limits).status == status
+        assert outcome(single(MINIMAL), limits).status == status
+
+
 def read(data: bytes) -> Request:
     request = HeadReader(LIMITS).feed(data)
     assert request is not None

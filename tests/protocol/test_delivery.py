@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import PING, PONG, TEXT, connect
+from tests.browser import CLOSE, PING, PONG, TEXT, connect
 from tests.protocol.back_end import FAIL, OK, BackEnd
-from tests.protocol.tabs import messages, open_page, received, settle, tab
+from tests.protocol.tabs import messages, tab
 from tests.server import Server
 
 MAX_LINE = 64 * 1024
@@ -99,13 +99,12 @@ def test_ok_is_delivered_in_order_to_each_connection_that_stays(
         tab(server, "a") as a,
         tab(server, "a") as second_a,
         tab(server, "b") as b,
-        open_page(server) as leaver,
+        connect(server.websocket) as leaver,
     ):
-        leaver.send("leaver")
-        settle(leaver)
+        leaver.login("leaver").settle()
         back_end.send(b"".join(line + b"\n" for _, line in lines[:3000]))
-        assert received(leaver) == next(line for uid, line in lines if is_for(uid, "leaver"))
-        leaver.socket.close()
+        assert leaver.message() == next(line for uid, line in lines if is_for(uid, "leaver"))
+        leaver.disconnect()
         back_end.send(b"".join(line + b"\n" for _, line in lines[3000:]))
         answers = back_end.answers(len(lines))
         assert (
@@ -127,12 +126,13 @@ def test_who_has_closed_is_no_longer_there(server: Server, back_end: BackEnd) ->
     assert back_end.push(b'{"uid":"uid1"}') == FAIL
 
 
-def test_a_push_that_is_queued_when_the_browser_closes_still_comes(
+def test_what_was_ok_before_the_browser_closed_comes_before_the_answer_to_its_close(
     server: Server, back_end: BackEnd
 ) -> None:
-    """The browser's Close is answered after what was `ok` before it."""
-    with tab(server, "uid1") as page:
+    with connect(server.websocket) as browser:
+        browser.login("uid1").settle()
         back_end.send(b'{"uid":"uid1"}\n' * 500)
         assert back_end.answers(500) == [OK] * 500
-        page.send("bye")
-        assert len(messages(page)) == 500
+        browser.send_frame(CLOSE, b"\x03\xe8")
+        assert [browser.receive() for _ in range(500)] == [(TEXT, b'{"uid":"uid1"}')] * 500
+        assert browser.receive() == (CLOSE, b"\x03\xe8")

@@ -40,7 +40,7 @@ class Audience:
         self._tabs = tabs
 
     def push(self, line: str) -> tuple[bytes, set[str]]:
-        """The answer, and who received exactly this line, once; nobody may receive anything else."""
+        """The answer, and who received exactly this line once; nobody gets anything else."""
         answer = self._back_end.push(line.encode())
         received = {name: messages(page) for name, page in self._tabs.items()}
         assert all(each in ([], [line.encode()]) for each in received.values()), received

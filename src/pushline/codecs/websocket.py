@@ -8,6 +8,7 @@ the message whose fragments have not all come.
 
 from codecs import utf_8_decode
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Final, Protocol
 
 from pushline.errors import ProtocolError
@@ -48,6 +49,8 @@ _number: Final = int.from_bytes
 _XOR_BLOCK: Final = 16 * 1024
 """Bytes, a multiple of the mask's four. An int of this size and its copies stay in the cache."""
 
+_MEDIUM: Final = Struct("!BBH").pack
+_LONG: Final = Struct("!BBQ").pack
 _HEADERS: Final = [
     [bytes((first, size)) for size in range(_LONGEST_SHORT + 1)] for first in range(256)
 ]
@@ -60,8 +63,8 @@ def frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     if size <= _LONGEST_SHORT:
         return _HEADERS[first][size] + payload
     if size < 1 << 16:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8), payload)
+        return _MEDIUM(first, 126, size) + payload
+    return _LONG(first, 127, size) + payload
 
 
 def encode(message: Message) -> bytes:

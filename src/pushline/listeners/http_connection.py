@@ -1,7 +1,7 @@
 """One HTTP request on one connection: its head within limits and time, one answer, an end."""
 
 import asyncio
-from typing import Protocol, cast
+from typing import Protocol
 
 from pushline.codecs import handshake
 from pushline.codecs.http_head import HeadLimits, HeadReader, Request
@@ -56,9 +56,10 @@ class HttpConnection(asyncio.Protocol, Item):
         self._reader: HeadReader | None = HeadReader(listener.head_limits)
         self._upgraded: Upgraded | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # A stream's transport is always this one, and a cast would cost a call.
         listener = self._listener
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = transport
         ticks = listener.wheel.ticks(listener.limits.head_time) + 1
         listener.wheel.schedule(self, ticks, HttpConnection.abort)
         listener.metrics.accepted += 1

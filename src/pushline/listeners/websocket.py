@@ -10,7 +10,7 @@ from pushline.errors import HttpError, ProtocolError
 from pushline.listeners.http_connection import HttpConnection
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import ClientProtocol
-from pushline.messages import NORMAL, OWN_CODES, Close, Encode
+from pushline.messages import NORMAL, Close, Encode
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.wheel import Wheel
@@ -58,7 +58,7 @@ class WebSocketListener:
 
     def closed(self, connection: Connection, close: Close) -> None:
         self.node.hub.remove(connection)
-        self.metrics.closed[str(close.code) if close.code in OWN_CODES else "client"] += 1
+        self.metrics.closed[close.code] += 1
 
     def decoder(self, *, compressed: bool) -> websocket.Decoder:
         """For what a client sends; `compressed` where permessage-deflate was agreed on."""
