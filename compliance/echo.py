@@ -8,7 +8,7 @@ import asyncio
 import uvloop
 
 from pushline.codecs.websocket import BINARY
-from pushline.config import Address, Config, Limits, Websocket
+from pushline.config import Address, load
 from pushline.connection import Connection
 from pushline.hub import Hub
 from pushline.listeners.pages import Pages
@@ -20,11 +20,14 @@ from pushline.node import Node
 from pushline.outbox import Outbox
 from pushline.wheel import Ticker, Wheel
 
-LONGEST = 16 << 20
-"""Bytes: the longest message of any case, 9.1.6 and 9.2.6."""
-CONFIG = Config(
-    websocket=Websocket(compression=True),
-    limits=Limits(message=LONGEST, queue=2 * LONGEST),
+CONFIG = load(
+    None,
+    {
+        "PUSHLINE_WEBSOCKET_COMPRESSION": "true",
+        "PUSHLINE_LIMITS_MESSAGE": "16 MiB",  # the longest of any case, 9.1.6 and 9.2.6
+        "PUSHLINE_LIMITS_QUEUE": "32 MiB",
+    },
+    {},
 )
 
 

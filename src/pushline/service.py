@@ -5,7 +5,6 @@ import math
 
 from pushline.config import Address, Config
 from pushline.connection import Connection
-from pushline.garbage import Garbage
 from pushline.heartbeat import Heartbeat
 from pushline.hub import Hub
 from pushline.listeners.http import OperatorListener
@@ -14,6 +13,7 @@ from pushline.listeners.plain import Plain
 from pushline.listeners.sockets import listen, tls_context
 from pushline.listeners.text import TextListener
 from pushline.listeners.websocket import WebSocketListener
+from pushline.memory import Garbage, keep_large_blocks_apart
 from pushline.messages import SHUTDOWN
 from pushline.metrics import Metrics
 from pushline.node import Node
@@ -21,8 +21,9 @@ from pushline.outbox import Outbox
 from pushline.sessions import Sessions
 from pushline.wheel import TICK, Ticker, Wheel
 
-LAST_WORDS = 1.0
-"""Seconds that the last closed connections have for their side of the close."""
+LAST_WORDS = 0.75
+"""Seconds that the last closed connections have for their side of the close: with what the end of
+the process itself takes, all is over a second after `shutdown.time`."""
 FEW = 100
 """Connections that may be closed together in any case when the server drains."""
 
@@ -47,6 +48,7 @@ class Service:
         self.demo: list[Address] = []
         self._text = TextListener(config, self.node, self.wheel, self.metrics)
         self._plain = self._plain_protocol()
+        self._listeners: list[WebSocketListener] = []
         self._public: list[asyncio.Server] = []
         self._operators: list[asyncio.Server] = []
         self._ticker = Ticker(self.wheel, loop)
@@ -65,6 +67,7 @@ class Service:
         except BaseException:
             self.stop()
             raise
+        keep_large_blocks_apart()
         Garbage(self.wheel, self.metrics).start()
 
     async def drain(self) -> None:
@@ -73,13 +76,18 @@ class Service:
         The closes are spread over `shutdown.time`; back ends are answered until the end.
         """
         self._close(self._public)
+        for listener in self._listeners:
+            listener.draining = True
         connections = self._connections()
         steps = max(1, math.floor(self.config.shutdown.time / self.wheel.tick))
         step = max(FEW, math.ceil(len(connections) / steps))
+        loop = asyncio.get_running_loop()
+        next_at = loop.time()
         for start in range(0, len(connections), step):
             for connection in connections[start : start + step]:
                 connection.close(SHUTDOWN)
-            await asyncio.sleep(self.wheel.tick)
+            next_at += self.wheel.tick
+            await asyncio.sleep(next_at - loop.time())
         await self._last_words()
 
     def stop(self) -> None:
@@ -130,6 +138,7 @@ class Service:
             listener = WebSocketListener(
                 self.config, self.node, self.wheel, self.metrics, self._plain, self._pages(demo)
             )
+            self._listeners.append(listener)
             server, opened = await listen(
                 address, listener.accept, self.config.limits, tls=None if address.path else tls
             )

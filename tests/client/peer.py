@@ -1,15 +1,10 @@
-"""A text port whose every move the test decides; and the real server, as a process."""
+"""A text port whose every move the test decides."""
 
 import contextlib
-import os
 import queue
-import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Self
 
 PATIENCE = 20.0
@@ -186,52 +181,3 @@ Lines = queue.SimpleQueue[bytes | None]
 def _shut_down(sock: socket.socket, how: int) -> None:
     with contextlib.suppress(OSError):
         sock.shutdown(how)
-
-
-class Server:
-    """`pushline serve` as a process; started again it listens where it did before."""
-
-    def __init__(self, **environment: str) -> None:
-        self.websocket = self.text = "127.0.0.1:0"
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("PUSHLINE_")}
-        self._environment = kept | {"PUSHLINE_LOG_LEVEL": "error"} | environment
-        self.start()
-
-    def start(self) -> None:
-        ports = ["--websocket", self.websocket, "--text", self.text]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pushline", "serve", *ports],
-            env=self._environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.websocket = self._said(r"ws://(127\.0\.0\.1:\d+)")
-        self.text = self._said(r"back ends +(127\.0\.0\.1:\d+)")
-
-    def kill(self) -> None:
-        """Without a word to anyone."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._end(signal.SIGTERM)
-
-    def _end(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-        self._process.communicate(timeout=PATIENCE)
-
-    def _said(self, pattern: str) -> str:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if match := re.search(pattern, line):
-                return match[1]
-        raise AssertionError(f"the server ended before it said {pattern}")
-
-
-@contextlib.contextmanager
-def server(**environment: str) -> Iterator[Server]:
-    running = Server(**environment)
-    try:
-        yield running
-    finally:
-        running.stop()

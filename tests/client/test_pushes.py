@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +28,10 @@ class Colour(StrEnum):
 
 class Kind(IntEnum):
     BUYER = 7
+
+
+class Nobody(int, Enum):
+    NOBODY = 0
 
 
 @dataclasses.dataclass
@@ -110,7 +114,10 @@ def test_any_mapping_will_do_and_is_left_as_it_was() -> None:
 # --- what must not go out ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("uid", ["", 0, "0", False, True, None, 1.0, b"42", bytearray(b"4"), 2**63])
+NO_UIDS = ["", 0, "0", Nobody.NOBODY, False, True, None, 1.0, b"42", bytearray(b"4"), 2**63]
+
+
+@pytest.mark.parametrize("uid", NO_UIDS)
 @pytest.mark.parametrize("many", [False, True], ids=["alone", "in a list"])
 def test_what_is_no_uid_is_never_a_broadcast(uid: Any, many: bool) -> None:
     with pytest.raises(BadNameError):

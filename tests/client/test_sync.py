@@ -294,6 +294,20 @@ def test_a_push_at_exit_has_its_deadline(peer: Peer) -> None:
     assert run(program, peer.address) == "in time\nin time"
 
 
+def test_a_process_that_can_start_no_thread_is_told_so(peer: Peer) -> None:
+    program = """
+        import sys, threading
+        from pushline.client import Client, UnavailableError
+        threading.stack_size(1 << 46)  # bytes, more than there is
+        with Client(sys.argv[1]) as client:
+            try:
+                client.push("u", {})
+            except UnavailableError as error:
+                print(error)
+    """
+    assert run(program, peer.address) == "nothing was pushed: can't start new thread"
+
+
 def test_a_process_does_not_wait_for_a_push_of_a_daemon_thread(peer: Peer) -> None:
     peer.hold()
     program = """

@@ -173,6 +173,18 @@ async def test_a_server_that_never_answers_the_secret_is_not_waited_for(peer: Pe
         peer.let(1)
 
 
+async def test_a_later_caller_fails_with_the_connection_that_it_waits_for(peer: Peer) -> None:
+    peer.hold()
+    async with wire_to(peer, secret=SECRET, seconds=2 * SHORT) as wire:
+        first = asyncio.create_task(wire.ask([b"0"]))
+        await until(peer, lambda peer: len(peer.lines) == 1)
+        await asyncio.wait([first], timeout=SHORT)
+        second = asyncio.create_task(wire.ask([b"1"]))
+        for asked in (first, second):
+            with pytest.raises(UnavailableError, match=r"does not answer within .+; nothing was"):
+                await asked
+
+
 async def test_a_cancelled_caller_leaves_the_answers_of_the_others_in_order(peer: Peer) -> None:
     peer.answer = ok_if_even
     peer.hold()

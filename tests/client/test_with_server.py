@@ -2,43 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
 
 from pushline.client import AsyncClient, Client
 from pushline.client.pushes import MAX_LINE
 from pushline.errors import RejectedError, UnavailableError
-from tests.client.peer import PATIENCE, Server, server
-
-Uid = str | int
+from tests.client.peer import PATIENCE
+from tests.client.tab import browser, received
+from tests.server import Server
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    with server() as running:
+    with Server() as running:
         yield running
-
-
-async def received(browser: ClientConnection) -> str:
-    message = await asyncio.wait_for(browser.recv(), PATIENCE)
-    assert isinstance(message, str)
-    return message
-
-
-@asynccontextmanager
-async def browser(running: Server, uid: Uid, utype: Uid = 0) -> AsyncIterator[ClientConnection]:
-    """A browser that is logged in: a push to it has come back."""
-    async with connect(f"ws://{running.websocket}/", max_size=2 * MAX_LINE) as socket:
-        await socket.send(json.dumps({"uid": uid, "utype": utype}))
-        async with AsyncClient(running.text) as client, asyncio.timeout(PATIENCE):
-            while not await client.push(uid, {"hello": 1}, utype=utype):
-                pass
-        await received(socket)
-        yield socket
 
 
 async def test_a_push_reaches_the_browser_to_the_byte(running: Server) -> None:
@@ -105,21 +85,21 @@ async def test_the_longest_line_is_the_servers(running: Server) -> None:
 
 
 async def test_a_server_that_was_killed_and_came_back_is_used_again() -> None:
-    with server() as running, Client(running.text) as client:
-        async with browser(running, "u"):
+    with Server() as first, Client(first.text) as client:
+        async with browser(first, "u"):
             assert await asyncio.to_thread(client.push, "u", {})
-        running.kill()
+        first.kill()
         for _ in range(3):
-            with pytest.raises(UnavailableError, match=running.text):
+            with pytest.raises(UnavailableError, match=first.text):
                 await asyncio.to_thread(client.push, "u", {})
-        running.start()
-        async with browser(running, "u") as one:
-            assert await asyncio.to_thread(client.push, "u", {"back": True})
-            assert await received(one) == '{"uid":"u","back":true}'
+        with Server(TEXT_LISTEN=first.text) as second:
+            async with browser(second, "u") as one:
+                assert await asyncio.to_thread(client.push, "u", {"back": True})
+                assert await received(one) == '{"uid":"u","back":true}'
 
 
 async def test_a_secret_is_asked_for_and_taken() -> None:
-    with server(PUSHLINE_TEXT_SECRET="s3cret with spaces ✓") as running:
+    with Server(TEXT_SECRET="s3cret with spaces ✓") as running:
         async with AsyncClient(running.text, secret="s3cret with spaces ✓") as client:
             assert await client.push_all({})
             assert not await client.push("u", {})

@@ -328,6 +328,26 @@ def test_an_idle_decoder_is_tiny_and_becomes_so_again() -> None:
     assert held(decoder) <= 120
 
 
+@pytest.mark.parametrize(
+    ("stream", "idle"),
+    [
+        (b"", True),
+        (HELLO, True),
+        (masked(TEXT, b"x") + masked(FIN | CONTINUATION), True),
+        (HELLO[:1], False),
+        (HELLO + HELLO[:-1], False),
+        (masked(TEXT), False),
+        (masked(TEXT) + masked(FIN | PING), False),
+        (masked(FIN | CLOSE), False),
+    ],
+)
+def test_a_decoder_is_idle_between_messages_until_its_end(stream: bytes, idle: bool) -> None:
+    decoder = Decoder(LIMIT)
+    for byte in stream:
+        list(decoder.feed(bytes((byte,))))
+    assert decoder.idle is idle
+
+
 def test_a_message_in_many_small_chunks_takes_little_more_than_its_own_size() -> None:
     size = 1 << 20
     chunks = sliced(masked(FIN | BINARY, bytes(size), bytes(4))[:-1], 1000)

@@ -155,7 +155,7 @@ def test_a_heartbeat_is_answered_with_nothing(server: Server, back_end: BackEnd)
 
 def test_who_does_not_log_in_in_time_is_closed() -> None:
     with (
-        Server(AUTH_MODE="token", AUTH_SECRET=SECRET, AUTH_TIMEOUT="1.5") as server,
+        Server(AUTH_MODE="token", AUTH_SECRET=SECRET, AUTH_TIMEOUT="1") as server,
         BackEnd(server) as back_end,
         tab(server, EXAMPLE) as page,
         open_page(server) as silent,

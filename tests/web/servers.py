@@ -26,10 +26,11 @@ PUSHLINE = str(Path(sys.executable).with_name("pushline"))
 class Pushline:
     """A `pushline serve` process. Started again, it listens where it did before."""
 
-    def __init__(self, *options: str, secret: str = "") -> None:
+    def __init__(self, *options: str, text: str = "127.0.0.1:0", secret: str = "") -> None:
         self._options = options
         self._environment = os.environ | ({"PUSHLINE_AUTH_SECRET": secret} if secret else {})
-        self.websocket = self.text = "127.0.0.1:0"
+        self.websocket = "127.0.0.1:0"
+        self.text = text
 
     def __enter__(self) -> Self:
         self.start()
@@ -56,7 +57,7 @@ class Pushline:
             text=True,
         )
         self.websocket = self._said(r"ws://(\S+)")
-        self.text = self._said(r"back ends +(\S+)")
+        self.text = self.text and self._said(r"back ends +(.+?) {3}")
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -68,8 +69,7 @@ class Pushline:
         return self.push_line(json.dumps(line))
 
     def push_line(self, line: str) -> str:
-        host, port = self.text.split(":")
-        with socket.create_connection((host, int(port)), PATIENCE) as back_end:
+        with _connect(self.text) as back_end:
             back_end.sendall(line.encode() + b"\n")
             return back_end.makefile().readline().strip()
 
@@ -91,6 +91,15 @@ class Pushline:
             if match := re.search(pattern, line):
                 return match[1]
         raise AssertionError(f"the server ended without saying {pattern}")
+
+
+def _connect(address: str) -> socket.socket:
+    if address.startswith("unix:"):
+        back_end = socket.socket(socket.AF_UNIX)
+        back_end.connect(address.removeprefix("unix:"))
+        return back_end
+    host, port = address.split(":")
+    return socket.create_connection((host, int(port)), PATIENCE)
 
 
 class Peer:

@@ -333,6 +333,24 @@ def test_the_commands_follow_the_field_and_the_arrow_keys_walk_the_tabs(
     assert "'uid' => 'b'" in tab.text("command")
 
 
+@pytest.mark.parametrize("name", ["shell", "python", "php"])
+def test_the_shown_command_finds_a_unix_socket(tab: Tab, tmp_path: Path, name: str) -> None:
+    with Pushline(text=f"unix:{tmp_path}/text port") as server:
+        open_page(tab, server, "uid1")
+        connected(tab)
+        push(server, uid="uid1", n=0)
+        tab.element(f"tab-{name}").click()
+        run(name, tab.text("command"))
+        messages_came(tab, 2)
+
+
+def test_without_a_text_port_no_command_is_shown(tab: Tab) -> None:
+    with Pushline(text="") as server:
+        open_page(tab, server, "uid1")
+        connected(tab)
+        assert not tab.element("push").is_displayed()
+
+
 # --- with tokens ------------------------------------------------------------------------------
 
 

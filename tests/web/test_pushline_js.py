@@ -269,7 +269,6 @@ def test_a_network_that_came_back_gets_a_new_connection(page: Page, peer: Peer) 
     page.start(base=1)
     peer.login()
     page.status("open")
-    page.tab.run("clock = 1e9")
     page.dispatch("online")
     page.dispatch("visibilitychange")  # as a laptop's lid does; it may not call this off
     assert peer.login()[1] == "u"

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import socket
 from collections import deque
 from collections.abc import Sequence
 from typing import cast
 from weakref import WeakSet
 
+from pushline.client import sockets
 from pushline.client.address import Address
 from pushline.client.exchange import Exchange
 from pushline.client.turns import Turns
@@ -18,8 +18,6 @@ FLUSH_AT = 64 * 1024
 """Bytes of lines that are written without waiting for the end of the loop's pass."""
 DOUBT = 0.05
 """Seconds in which a server that asks for a secret has closed after its first `fail`."""
-KEEPALIVE = 60
-"""Seconds of silence after which the kernel asks whether the server's machine is still there."""
 
 REFUSED = "does not take the secret: set the client's to the server's text.secret"
 UNINVITED = "asks for a secret, text.secret (or for pushes no longer than its text.max_line)"
@@ -192,7 +190,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        _keep_alive(transport.get_extra_info("socket"))
+        sockets.keep_alive(transport.get_extra_info("socket"))
         self.resume_writing()
         if self.error is not None:
             self._abort()
@@ -230,32 +228,15 @@ class Link(asyncio.Protocol):
     # --- fork ---------------------------------------------------------------------------------
 
     def disown(self) -> None:
-        """Forgets, in a child process, the connection that is its parent's; sends it nothing.
-
-        The descriptor is not closed but replaced: its number must not be given out again while
-        the parent's event loop, copied too, still has objects that would close it.
-        """
+        """Forgets, in a child process, the connection that is its parent's; sends it nothing."""
         self.error = UnavailableError(f"the connection to {self._address} is the parent process's")
         if self._transport is not None:
-            _replace(self._transport.get_extra_info("socket").fileno())
+            sockets.give_up(self._transport.get_extra_info("socket"))
 
 
 def because(error: ClientError, fate: str) -> ClientError:
     """`error`, for one of the callers that it concerns, with what is known of its pushes."""
     return type(error)(f"{error}; {fate}")
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    if sock.family != socket.AF_UNIX:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-
-
-def _replace(descriptor: int) -> None:
-    if descriptor >= 0:  # else it is closed already
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, descriptor, inheritable=False)
-        os.close(null)
 
 
 def _disown_all() -> None:

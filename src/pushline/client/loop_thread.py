@@ -23,7 +23,7 @@ class LoopThread:
             thread.start()
         except RuntimeError as error:
             self._loop.close()
-            raise UnavailableError(f"nothing was sent: {error}") from None
+            raise UnavailableError(f"nothing was pushed: {error}") from None
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """What `work` returns; DeadlineError after `timeout` seconds, whatever the loop does."""

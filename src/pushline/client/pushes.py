@@ -13,7 +13,6 @@ from pushline.names import name_of, utype_of
 
 MAX_LINE = 1024 * 1024
 """Bytes without the line end: the server's default for text.max_line."""
-
 MAX_DEPTH = 500
 """Of lists and objects inside each other. Pythons differ in what they can read: any can read it."""
 
@@ -34,7 +33,6 @@ _NOT_UIDS = (bytes, bytearray, memoryview, Mapping)
 _encode = json.JSONEncoder(
     allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=msgspec.to_builtins
 ).encode
-
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -101,7 +99,8 @@ def _addressee(uid: Uids) -> Uid | list[Uid]:
 
 
 def _one(uid: Uid) -> Uid:
-    if name_of(uid) == "0":
+    name_of(uid)
+    if uid in ("0", 0):  # an enum's member too, whose name is another
         raise BadNameError("uid 0 cannot be pushed to: the text port takes it for an empty one")
     return uid
 

@@ -62,7 +62,8 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection; a later push opens another one."""
-        loop_thread.shared().run(self._wire.close(), self._wire.timeout + GRACE)
+        if self._wire.is_open:
+            loop_thread.shared().run(self._wire.close(), self._wire.timeout + GRACE)
 
     def __enter__(self) -> Self:
         return self

@@ -68,7 +68,7 @@ class Wire:
         return link
 
     def _current_link(self) -> Link:
-        if self._link is None or self._link.error is not None or not _is_ours(self._link):
+        if self._link is None or not self.is_open or not _is_ours(self._link):
             self._link = Link(self.address, self._secret, self._in_flight)
             self._opening = self._link.loop.create_task(self._open(self._link))
         return self._link
@@ -95,10 +95,15 @@ class Wire:
     async def close(self) -> None:
         """Closes the connection; the next line opens another one."""
         link, opening = self._link, self._opening
-        if link is not None and opening is not None and link.error is None and _is_ours(link):
+        if link is not None and opening is not None and self.is_open and _is_ours(link):
             opening.cancel()
             await link.close(UnavailableError(f"the client of {self.address} was closed"))
             await asyncio.wait([opening])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, or soon will be."""
+        return self._link is not None and self._link.error is None
 
 
 def _is_ours(link: Link) -> bool:

@@ -90,7 +90,7 @@ globalThis.Pushline = class Pushline {
     if (globalThis.document?.hidden && !online) return;
     if (this.status === "waiting") this.#after(this.random() * this.base, this.#connect);
     if (this.status !== "open") return;
-    if (online) this.#beaten = 0; // by another network
+    if (online) this.#beaten = -Infinity; // by another network
     this.#beat();
   };
 

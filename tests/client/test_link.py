@@ -1,0 +1,27 @@
+import asyncio
+
+import pytest
+
+from pushline.client.address import Address
+from pushline.client.link import Link
+from pushline.errors import UnavailableError
+from tests.client.peer import Peer
+
+
+async def test_a_link_that_was_lost_while_it_connected_is_closed_when_it_has(peer: Peer) -> None:
+    link = Link(Address.parse(peer.address), "", 10)
+    link.lose(UnavailableError("enough"))
+    await link.open(20)
+    await asyncio.to_thread(peer.wait, lambda peer: peer.ended == 1)
+    assert not link.opened
+    with pytest.raises(UnavailableError, match="enough; nothing was pushed"):
+        await link.ask([b"{}"])
+
+
+async def test_a_link_is_lost_for_one_reason_only(peer: Peer) -> None:
+    link = Link(Address.parse(peer.address), "", 10)
+    await link.open(20)
+    await link.close(UnavailableError("first"))
+    await link.close(UnavailableError("second"))
+    assert str(link.error) == "first"
+    assert link.ready.is_set()
