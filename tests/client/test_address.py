@@ -1,6 +1,7 @@
 import pytest
 
-from pushline.client.address import Address
+from pushline.address import Address
+from pushline.client.address import server_at
 from pushline.errors import ConfigError
 
 
@@ -14,7 +15,7 @@ from pushline.errors import ConfigError
     ],
 )
 def test_an_address_is_read_and_written_back(text: str, address: Address) -> None:
-    assert Address.parse(text) == address
+    assert server_at(text) == address
     assert str(address) == text
 
 
@@ -25,4 +26,4 @@ NO_PORTS = ["h:0", "h:65536", "h:-1", "h:x", "h:5678\n", "h:\u0665", "http://h:1
 @pytest.mark.parametrize("text", NO_HOSTS + NO_PORTS)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no address: HOST:PORT"):
-        Address.parse(text)
+        server_at(text)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pushline.client.address import Address
+from pushline.address import Address
 from pushline.client.link import Link
 from pushline.errors import UnavailableError
 from tests.client.peer import Peer

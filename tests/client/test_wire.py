@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pushline.client.address import Address
+from pushline.address import Address
 from pushline.client.link import DOUBT
 from pushline.client.wire import BACKOFF, BATCH, IN_FLIGHT, Wire, batches
 from pushline.errors import (

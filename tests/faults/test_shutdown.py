@@ -29,6 +29,8 @@ from tests.server import Server
 
 BROWSERS = 600
 IN_FLIGHT = 50
+BEHIND = 45
+"""Pushes of 16 KiB: more than the kernels hold, less than `limits.queue`."""
 GONE_WITHIN = 5.0
 """Seconds that the end may take in all,"""
 BUSY = 1.5
@@ -117,6 +119,24 @@ def ready(server: Server) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
+
+
+def test_a_reader_that_was_behind_gets_all_that_was_taken_and_then_the_close(
+    server: Server,
+) -> None:
+    with (
+        browsers(server.websocket, 5, receive_buffer=64 << 10) as behind,
+        BackEnd(server.text) as back_end,
+    ):
+        lines = [push_line("", number=number).ljust(16 << 10) for number in range(BEHIND)]
+        for line in lines:
+            assert back_end.push(line)
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: ready(server) == 503)
+        for browser in behind:
+            assert [browser.receive() for _ in lines] == [(TEXT, line) for line in lines]
+            assert browser.close_code() == 3001
+        assert server.wait() == 0
 
 
 def test_nobody_new_comes_in_while_it_drains(server: Server) -> None:

@@ -321,6 +321,15 @@ def test_the_shown_command_pushes_to_the_page(
     assert received(tab)[0] == {"uid": uid, "percent": "88%"}
 
 
+def test_a_click_copies_the_command(tab: Tab, server: Pushline) -> None:
+    open_page(tab, server, "it's me")
+    permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    tab.driver.execute_cdp_cmd("Browser.grantPermissions", permissions)
+    tab.driver.find_element("css selector", "[data-copy=command]").click()
+    tab.until("document.getElementById('said').textContent === 'Copied'")
+    assert tab.run("return navigator.clipboard.readText()") == tab.text("command")
+
+
 def test_the_commands_follow_the_field_and_the_arrow_keys_walk_the_tabs(
     tab: Tab, server: Pushline
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from pushline.client.address import DEFAULT_ADDRESS, Address
+from pushline.client.address import DEFAULT_ADDRESS, server_at
 from pushline.client.pushes import MAX_LINE, Composer, Data, Push, Uid, Uids
 from pushline.client.wire import TIMEOUT, Wire, batches
 
@@ -30,7 +30,7 @@ class AsyncClient:
         timeout: float = TIMEOUT,
         max_line: int = MAX_LINE,
     ) -> None:
-        self._wire = Wire(Address.parse(address), secret=secret, timeout=timeout)
+        self._wire = Wire(server_at(address), secret=secret, timeout=timeout)
         self._composer = Composer(max_line)
 
     async def push(self, uid: Uids, data: Data, *, utype: Uid | None = None) -> bool:

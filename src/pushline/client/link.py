@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import cast
 from weakref import WeakSet
 
+from pushline.address import Address
 from pushline.client import sockets
-from pushline.client.address import Address
 from pushline.client.exchange import Exchange
 from pushline.client.turns import Turns
 from pushline.codecs.lines import LineReader

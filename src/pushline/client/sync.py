@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from pushline.client import loop_thread
-from pushline.client.address import DEFAULT_ADDRESS, Address
+from pushline.client.address import DEFAULT_ADDRESS, server_at
 from pushline.client.pushes import MAX_LINE, Composer, Data, Push, Uid, Uids
 from pushline.client.wire import TIMEOUT, Wire, batches
 
@@ -28,7 +28,7 @@ class Client:
         timeout: float = TIMEOUT,
         max_line: int = MAX_LINE,
     ) -> None:
-        self._wire = Wire(Address.parse(address), secret=secret, timeout=timeout)
+        self._wire = Wire(server_at(address), secret=secret, timeout=timeout)
         self._composer = Composer(max_line)
 
     def push(self, uid: Uids, data: Data, *, utype: Uid | None = None) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from pushline.client.address import Address
+from pushline.address import Address
 from pushline.client.link import MAYBE_PUSHED, NOTHING_PUSHED, Link, because
 from pushline.errors import ClientError, ConfigError, DeadlineError, UnavailableError
 

@@ -1,6 +1,6 @@
 """The configuration: a table of settings, read from a file, the environment and flags."""
 
-from pushline.config.address import Address
+from pushline.address import Address
 from pushline.config.settings import KEYS, Config, Limits, check, describe, load, read
 
 __all__ = ["KEYS", "Address", "Config", "Limits", "check", "describe", "load", "read"]

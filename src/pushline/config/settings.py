@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pushline.config.address import Address
+from pushline.address import Address
 from pushline.config.sources import Key, Name, from_environment, from_file, from_flags
 from pushline.config.values import (
     ADDRESSES,

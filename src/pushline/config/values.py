@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Generic, TypeVar
 
-from pushline.config.address import Address
+from pushline.address import Address
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network

@@ -1,4 +1,4 @@
-"""Where a listener listens."""
+"""Addresses: where a listener listens, and where a client finds it."""
 
 import re
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pushline.config.address import Address
+from pushline.address import Address
 
 LOOPBACK = [
     "127.0.0.1:1234",
