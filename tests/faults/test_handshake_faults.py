@@ -60,7 +60,9 @@ def test_an_answered_peer_that_does_not_go_is_dropped(server: Server) -> None:
         for each in lingering:
             each.sendall(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
         _wait_for_gauge(server, "open_sockets", 1 + len(lingering))
+        started = time.monotonic()
         _wait_for_gauge(server, "open_sockets", 1)
+        assert time.monotonic() - started < SHORT + LATE
 
 
 def test_a_browser_that_never_logs_in_is_closed_with_3502(server: Server) -> None:

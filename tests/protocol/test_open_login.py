@@ -120,7 +120,7 @@ def test_who_has_not_logged_in_is_not_there(server: Server, back_end: BackEnd) -
 
 def test_who_does_not_log_in_in_time_is_closed() -> None:
     with (
-        Server(AUTH_MODE="open", AUTH_TIMEOUT="1") as server,
+        Server(AUTH_TIMEOUT="1", HEARTBEAT_PING="0", HEARTBEAT_TIMEOUT="0") as server,
         BackEnd(server) as back_end,
         tab(server, "uid1") as page,
         open_page(server) as silent,

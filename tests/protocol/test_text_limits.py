@@ -109,7 +109,7 @@ def test_a_back_end_that_does_not_read_its_answers_is_not_read_from(server: Serv
         tab(server, "uid1") as page,
     ):
         before = server.resident()
-        sent = send_until_stuck(silent.socket, line * 100)
+        sent = send_until_stuck(silent, line * 100, another)
         assert sent < FLOOD, "all of it was read"
         assert server.resident() - before < MEMORY
         assert another.push(PUSH) == OK
@@ -128,9 +128,14 @@ def go_on_sending(back_end: BackEnd) -> None:
         time.sleep(0.01)
 
 
-def send_until_stuck(to: socket.socket, data: bytes) -> int:
-    """Send `data` again and again until nobody takes any more; returns how many bytes went out."""
+def send_until_stuck(silent: BackEnd, data: bytes, another: BackEnd) -> int:
+    """Send `data` again and again until nobody takes any more; returns how many bytes went out.
+
+    The other one's pushes give the server time for each piece, so that it never stops reading
+    because of the pieces that it has yet to work off.
+    """
     sent = 0
-    while sent < FLOOD and select.select([], [to], [], 1.0)[1]:
-        sent += to.send(data[sent % len(data) :], socket.MSG_DONTWAIT)
+    while sent < FLOOD and select.select([], [silent.socket], [], 1.0)[1]:
+        sent += silent.socket.send(data[sent % len(data) :], socket.MSG_DONTWAIT)
+        assert another.push(b'{"uid":"nobody"}') == FAIL
     return sent

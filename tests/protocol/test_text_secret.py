@@ -1,5 +1,6 @@
 """`auth SECRET` on the text port, and the networks that need not say it."""
 
+import contextlib
 import signal
 from collections.abc import Iterator
 
@@ -83,6 +84,15 @@ def test_a_wrong_secret_is_fail_and_closed_and_nothing_is_executed(
         assert back_end.rest() == b"fail\n"
         assert wrong_secrets(server) == before + 1
         assert messages(page) == []
+
+
+def test_who_goes_on_after_a_wrong_secret_takes_no_memory(server: Server) -> None:
+    before = server.resident()
+    with BackEnd(server) as back_end, contextlib.suppress(ConnectionError):
+        back_end.send(b"auth wrong\n")
+        for _ in range(64):
+            back_end.send(b"x" * (1 << 20))
+    assert server.resident() - before < 8 << 20
 
 
 @pytest.mark.parametrize("first", NONE)

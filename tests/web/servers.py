@@ -28,7 +28,10 @@ class Pushline:
 
     def __init__(self, *options: str, text: str = "127.0.0.1:0", secret: str = "") -> None:
         self._options = options
-        self._environment = os.environ | ({"PUSHLINE_AUTH_SECRET": secret} if secret else {})
+        # On the PATH the page's commands are called by their short names.
+        path = f"{Path(PUSHLINE).parent}{os.pathsep}{os.environ['PATH']}"
+        settings = {"PUSHLINE_AUTH_SECRET": secret} if secret else {}
+        self._environment = os.environ | {"PATH": path} | settings
         self.websocket = "127.0.0.1:0"
         self.text = text
 

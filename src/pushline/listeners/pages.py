@@ -1,7 +1,11 @@
 """What the port for browsers shows to a plain HTTP request."""
 
 import html
+import os
+import shutil
+import sys
 from importlib.resources import files
+from pathlib import Path
 
 from pushline.codecs import handshake
 from pushline.codecs.http_head import Request
@@ -30,7 +34,8 @@ class Pages:
         self._pages = {"/pushline.js": ("text/javascript; charset=utf-8", _read("pushline.js"))}
         if demo:
             page = _read("index.html").decode()
-            page = page.replace("{{text}}", html.escape(text)).replace("{{auth}}", auth)
+            for name, value in (("text", text), ("auth", auth), ("command", _command())):
+                page = page.replace(f"{{{{{name}}}}}", html.escape(value))
             self._pages["/"] = ("text/html; charset=utf-8", page.encode())
 
     def response(self, request: Request) -> bytes:
@@ -45,6 +50,13 @@ class Pages:
         if request.path == "/":
             raise HttpError(426, "this port speaks WebSocket", (("Upgrade", "websocket"),))
         raise HttpError(404, "nothing here; a WebSocket may connect at any path")
+
+
+def _command() -> str:
+    """How the command line is called where this server was started."""
+    program = sys.argv[0]
+    found = Path(program).name != "pushline" or shutil.which("pushline")
+    return "pushline" if found else min(program, os.path.relpath(program), key=len)
 
 
 def _read(name: str) -> bytes:
