@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 from types import TracebackType
 from typing import Self
 
@@ -63,8 +62,3 @@ def push_line(uid: object, utype: object = None, **more: object) -> bytes:
     """A push without its line end, as compact as it can be."""
     fields = {"uid": uid} | ({} if utype is None else {"utype": utype}) | more
     return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def shut_down_writing(back_end: BackEnd) -> None:
-    """A FIN: it will say no more, but still listens."""
-    back_end.socket.shutdown(socket.SHUT_WR)

@@ -63,7 +63,7 @@ class Request:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by httptools."""
-        name, value = name.lower(), value.rstrip()
+        name, value = name.lower(), value.strip()
         if name in self.fields:
             value = b"%b, %b" % (self.fields[name], value)
         self.fields[name] = value
@@ -88,7 +88,11 @@ _AUTHORITY: Final = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _REQUEST_LINE: Final = re.compile(rb'([A-Z-]+) ([!"$-~]+) HTTP/([0-9][.][0-9])\r(?:\n|\Z)')
 _HOST: Final = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
 _VERSIONS: Final = (b"1.1", b"1.0")
-_HEAD_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = _LINE_END + _LINE_END
+_BODY: Final = frozenset((b"content-length", b"transfer-encoding"))
+_NOBODY: Final = object()
+"""Wants to hear of nothing: the parser then only checks."""
 _SHORTEST_HEADER: Final = len(b"a:\r\n")
 _LINE_TOO_LONG: Final = (414, "request line too long")
 _HEAD_TOO_LARGE: Final = (431, "head too large")
@@ -124,14 +128,18 @@ class HeadReader:
             return None
         if end > _SHORTEST_HEADER * limits.headers and data.count(b"\n", 0, end) > limits.headers:
             return None
+        head = data[: end - len(_LINE_END)]
         request = Request()
         try:
             request.set_line(data)
-            HttpRequestParser(request).feed_data(data[:end])
-        except HttpParserUpgrade:
-            pass
+            HttpRequestParser(_NOBODY).feed_data(head)
         except (HttpError, HttpParserError):
             return None  # read again step by step, for the first fault
+        for line in head.split(_LINE_END)[1:-1]:
+            name, _, value = line.partition(b":")
+            request.on_header(name, value)
+        if not _BODY.isdisjoint(request.fields):
+            return None  # its headers are judged together, at the end of the head
         request.check_host()
         self.rest = data[end:]
         return request
