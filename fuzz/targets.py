@@ -4,11 +4,14 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pushline.codecs import login, push_json
 from pushline.codecs.deflate import Inflate, negotiate
+from pushline.codecs.greeting import Greeting
 from pushline.codecs.handshake import accept, response_101
 from pushline.codecs.http_head import HeadLimits, HeadReader
 from pushline.codecs.lines import LineReader
 from pushline.codecs.websocket import Decoder
+from pushline.errors import BadLineError, BadNameError
 
 Feed = Callable[[bytes], Iterable[object]]
 
@@ -50,6 +53,49 @@ def handshake() -> Feed:
     return feed
 
 
+def text(required: bool) -> Feed:
+    """What a back end sends: a greeting, and lines that are pushes."""
+    greetings = [Greeting("s3", required=required)]
+    reader = LineReader(200)
+
+    def feed(data: bytes) -> list[object]:
+        answer = b""
+        if greetings:
+            greeted = greetings[0].feed(data)
+            if greeted is None:
+                return []
+            answer, data = greeted
+            greetings.clear()
+        return [answer] * bool(answer) + [push(line) for line in reader.feed(data)]
+
+    return feed
+
+
+def push(line: bytes) -> object:
+    try:
+        command = push_json.decode(line)
+    except BadLineError as error:
+        return error.kind
+    return getattr(command, "uids", None), command.utype, command.message.data
+
+
+def logins(bare: bool) -> Feed:
+    """Messages that are logins or not, each as a line."""
+    reader = LineReader(400)
+
+    def feed(data: bytes) -> list[object]:
+        return [first(line.decode(errors="replace"), bare) for line in reader.feed(data)]
+
+    return feed
+
+
+def first(message: str, bare: bool) -> object:
+    try:
+        return login.decode(message, bare=bare)
+    except BadNameError as error:
+        return str(error)
+
+
 HEADS = (
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /a?b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -79,9 +125,25 @@ DEFLATED = (
     b"\x42\xfe" + len(BOMB).to_bytes(2) + bytes(4) + BOMB,
 )
 
+PUSHES = (
+    b"auth s3\r\n",
+    b'{"uid":"uid1","utype":1}\n{"uid":["a",42,null],"x":"\xc3\xab"}\r\n',
+    b'{"uid":{"0":"a","2":-7},"utype":"vip"}\n{"uid":""}\n{"uid":9223372036854775807}\n',
+    b'{"uid":"\\ud83d\\ude00","x":[{"y":1e9},true]}\n!\nGET / HTTP/1.1\r\n',
+)
+LOGINS = (
+    b'uid1\n"uid1"\n{"data":"heartbeat"}\n',
+    b'{"uid":"42","utype":1,"checkToken":"c6dc8f189e84d57322ff1f6d30e24c01"}\n',
+    b'{"uid":7,"utype":null,"data":{"x":[1.5,"\\u0085"]}}\n' + b"x" * 255 + b"\n",
+)
+
 TARGETS = (
     Target("websocket", lambda: Decoder(200).feed, FRAMES, 8_000),
     Target("deflate", lambda: Decoder(2_000, Inflate(2_000)).feed, FRAMES + DEFLATED, 100_000),
     Target("handshake", handshake, HEADS, 16_000),
     Target("lines", lambda: LineReader(50).feed, (b'{"uid":"uid1"}\r\n\n', b"x" * 50), 8_000),
+    Target("text", lambda: text(required=True), PUSHES, 16_000),
+    Target("text-trusted", lambda: text(required=False), PUSHES, 16_000),
+    Target("login-open", lambda: logins(bare=True), LOGINS, 16_000),
+    Target("login-token", lambda: logins(bare=False), LOGINS, 16_000),
 )

@@ -42,6 +42,7 @@ SECRETS = ["text.secret", "auth.secret"]
 ADDRESSES = ["websocket.listen", "text.listen", "http.listen"]
 NETWORKS = ["text.trusted_networks"]
 ORIGINS = ["websocket.origins"]
+TOKENS = ["websocket.subprotocols"]
 ZERO_HAS_A_MEANING = [
     *("heartbeat.ping", "heartbeat.timeout", "limits.socket_buffer", "limits.connections"),
     "shutdown.time",
@@ -60,6 +61,7 @@ WRONG_IN_A_FILE = [
     (ADDRESSES, ["true", "1234", '""', '":1234"', '["127.0.0.1:1", "x"]', '["127.0.0.1:1", 5]']),
     (NETWORKS, ["true", "10", '""', '"10.0.0.1/8"', '"10.0.0.0/33"', '["::/0", "x"]']),
     (ORIGINS, ["true", "1", '""', '"*"', '"null"', '"example.com"', '"https://a.com/"']),
+    (TOKENS, ["true", "1", '""', '"a b"', '"a,b"', '["a", 1]', '"ä"']),
     (ORIGINS, ['"https://A.com"', '"https://a.com:443"', '"http://a.com:80"', '"https://a.com:0"']),
 ]
 WRONG_IN_A_TEXT = [
@@ -72,6 +74,7 @@ WRONG_IN_A_TEXT = [
     (SECRETS, ["a\nb", " a", "a\n", "\udcff", "x" * 513]),
     (ADDRESSES, ["1234", ":1234", "127.0.0.1:1,", ",", "127.0.0.1:1;127.0.0.1:2"]),
     (NETWORKS, ["x", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8 ::1"]),
+    (TOKENS, ["a b", "a,", "ä"]),
     (ORIGINS, ["*", "null", "https://a.com/", "https://a.com https://b.com"]),
 ]
 
@@ -105,7 +108,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_cases_below_are_of_every_key() -> None:
-    named = [*NUMBERS, *BOOLEANS, *WORDS, *PATHS, *SECRETS, *ADDRESSES, *NETWORKS, *ORIGINS]
+    named = [*NUMBERS, *BOOLEANS, *WORDS, *PATHS, *SECRETS, *ADDRESSES, *NETWORKS]
+    named += [*ORIGINS, *TOKENS]
     assert sorted(named) == sorted(key.dotted for key in KEYS.values())
 
 
@@ -260,6 +264,7 @@ def test_any_text_is_taken_as_its_key_allows_or_refused_in_one_line(key: Key, te
             "https://a.com,http://[::1]:8080",
             ("https://a.com", "http://[::1]:8080"),
         ),
+        ("websocket.subprotocols", '["chat", "v1.json"]', "chat, v1.json", ("chat", "v1.json")),
         ("websocket.origins", '"capacitor://localhost"', "capacitor://localhost", None),
     ],
 )

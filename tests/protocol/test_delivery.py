@@ -1,5 +1,6 @@
 """What a browser receives, and what `ok` means."""
 
+import contextlib
 import json
 import random
 from collections.abc import Iterator
@@ -136,3 +137,20 @@ def test_what_was_ok_before_the_browser_closed_comes_before_the_answer_to_its_cl
         browser.send_frame(CLOSE, b"\x03\xe8")
         assert [browser.receive() for _ in range(500)] == [(TEXT, b'{"uid":"uid1"}')] * 500
         assert browser.receive() == (CLOSE, b"\x03\xe8")
+
+
+def test_many_broadcasts_to_many_come_to_each_in_order(server: Server, back_end: BackEnd) -> None:
+    """More of them than the server lets wait; those to one user are not to overtake any."""
+    to_all = [b'{"x":"%b","n":%d}' % (b"y" * 2000, number) for number in range(300)]
+    to_one = [b'{"uid":"uid1","n":%d}' % number for number in range(300)]
+    lines = [line for pair in zip(to_all, to_one, strict=True) for line in pair]
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(connect(server.websocket)) for _ in range(70)]
+        for browser in crowd:
+            browser.login("somebody").settle()
+        page = stack.enter_context(tab(server, "uid1"))
+        back_end.send(b"\n".join(lines) + b"\n")
+        assert back_end.answers(len(lines)) == [OK] * len(lines)
+        assert messages(page) == lines
+        for browser in crowd:
+            assert [browser.message() for _ in to_all] == to_all

@@ -18,6 +18,7 @@ from pushline.config.values import (
     PATH,
     SECRET,
     SOME_ADDRESSES,
+    TOKENS,
     Kind,
     Network,
     choice,
@@ -51,6 +52,11 @@ class Websocket:
     )
     key: str = setting(PATH, "", "PEM file of the certificate's private key.")
     origins: tuple[str, ...] = setting(ORIGINS, [], "Sites whose pages may connect; empty: any.")
+    subprotocols: tuple[str, ...] = setting(
+        TOKENS,
+        [],
+        "Sub-protocols that a browser may ask for.",
+    )
     compression: bool = setting(
         FLAG, False, "Whether to offer permessage-deflate: less traffic, more CPU."
     )

@@ -19,6 +19,7 @@ _UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # A browser leaves the default port out, so an origin that names it would match nothing.
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)"
@@ -196,6 +197,12 @@ def _origin(text: str) -> str:
     return text
 
 
+def _token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def _items_from_text(text: str) -> object:
     return [item.strip() for item in text.split(",")] if text.strip() else []
 
@@ -230,4 +237,5 @@ _ADDRESSES = 'addresses, each "HOST:PORT", "[IPv6]:PORT" or "unix:/PATH"'
 ADDRESSES = list_of(Address.parse, _ADDRESSES)
 SOME_ADDRESSES = list_of(Address.parse, f"one or more {_ADDRESSES}", least=1)
 NETWORKS = list_of(ip_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
+TOKENS = list_of(_token, 'names without blanks, each as in "chat" or "v1.json"')
 ORIGINS = list_of(_origin, 'origins as a browser sends them, each as in "https://example.com"')

@@ -40,6 +40,7 @@ class WebSocketListener:
         self.head_limits = HeadLimits(
             config.limits.request_line, config.limits.head, config.limits.headers
         )
+        self._subprotocols = config.websocket.subprotocols
         self._origins = config.websocket.origins or None
         self._compression = config.websocket.compression
         self._inflate = deflate.Inflate(config.limits.message)
@@ -65,11 +66,12 @@ class WebSocketListener:
         return websocket.Decoder(self.limits.message, self._inflate if compressed else None)
 
     def _upgrade(self, http: HttpConnection, request: Request, rest: bytes) -> None:
-        accepted = handshake.accept(request, origins=self._origins)
+        accepted = handshake.accept(request, self._subprotocols, self._origins)
         if self.limits.connections and self.metrics.open > self.limits.connections:
             raise HttpError(503, "limit of connections reached", (("Retry-After", "5"),))
         params = self._negotiate(request)
-        http.transport.write(handshake.response_101(accepted.key, None, params and params.answer))
+        answer = params.answer if params else None
+        http.transport.write(handshake.response_101(*accepted, answer))
         encode = params.encode if params else websocket.encode
         connection = WebSocket(http.transport, self, encode)
         self.protocol.opened(connection)
