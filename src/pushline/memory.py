@@ -32,8 +32,12 @@ def keep_large_blocks_apart() -> None:
     By itself it takes them from the heap as soon as one was freed. Each TLS connection has one of
     256 KiB, of which it touches a page: out of the heap that costs twice the memory.
     """
-    with contextlib.suppress(OSError, AttributeError):  # a C library without mallopt
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+    _malloc("mallopt", M_MMAP_THRESHOLD, LARGE)
+
+
+def _malloc(function: str, *arguments: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # a C library without it
+        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 class Garbage(Item):
@@ -66,3 +70,4 @@ class Garbage(Item):
             gc.unfreeze()
             gc.collect()
             gc.freeze()
+            _malloc("malloc_trim", 0)  # what a flood took goes back to the system

@@ -1,5 +1,6 @@
 """How long a silent connection stays: pings, pongs, and the original's rule."""
 
+import contextlib
 import select
 import signal
 import time
@@ -16,7 +17,7 @@ PUSH = b'{"uid":"uid1"}'
 HEARTBEAT = b'{"data":"heartbeat"}'
 NO_PONG = b"\x0b\xc4no pong"
 """3012 in two bytes, and the reason."""
-PONG_TIME = 1.25
+PONG_TIME = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +48,6 @@ def is_readable(browser: Browser) -> bool:
     return bool(select.select([browser.socket], [], [], 0.02)[0])
 
 
-def test_only_who_answers_no_ping_is_closed(server: Server) -> None:
-    """Ordinary browsers answer by themselves, though their pages never speak again."""
-    with (
-        BackEnd(server) as back_end,
-        connect(server.websocket) as before_login,
-        tab(server, "uid1") as page,
-        tab(server, '{"uid":"uid1"}') as another,
-        logged_in(server) as silent,
-    ):
-        assert frames_until_closed(silent) == [PING], "it is pinged once, then closed"
-        assert back_end.push(PUSH) == OK
-        assert messages(page) == messages(another) == [PUSH]
-        before_login.send_frame(PING)
-        assert before_login.receive() == (PONG, b""), "who has not logged in is not pinged"
-
-
 SIGNS_OF_LIFE = [
     encoded(PONG),
     encoded(PONG, b"unasked"),
@@ -74,23 +59,37 @@ SIGNS_OF_LIFE = [
 ]
 
 
-def test_any_byte_after_a_ping_counts_as_life(server: Server) -> None:
-    """The second ping comes when the time for an answer to the first one is over."""
-    browsers = [logged_in(server) for _ in SIGNS_OF_LIFE]
-    try:
-        for browser, sign in zip(browsers, SIGNS_OF_LIFE, strict=True):
+def test_who_gives_no_sign_of_life_after_a_ping_is_closed(server: Server) -> None:
+    """Any byte is one: it gets a second ping when the time for an answer to the first is over."""
+    with contextlib.ExitStack() as stack:
+        lively = [stack.enter_context(logged_in(server)) for _ in SIGNS_OF_LIFE]
+        silent = stack.enter_context(logged_in(server))
+        for browser, sign in zip(lively, SIGNS_OF_LIFE, strict=True):
             assert browser.receive() == (PING, b"")
             browser.send_raw(sign)
-        frames = [next_but_pong(browser) for browser in browsers]
-        assert frames == [(PING, b"")] * len(SIGNS_OF_LIFE)
-    finally:
-        for browser in browsers:
-            browser.disconnect()
+        assert frames_until_closed(silent) == [PING]
+        assert [next_but_pong(browser) for browser in lively] == [(PING, b"")] * len(lively)
 
 
 def next_but_pong(browser: Browser) -> tuple[int, bytes]:
     frame = browser.receive()
     return browser.receive() if frame[0] == PONG else frame
+
+
+def test_a_page_that_never_speaks_again_stays(server: Server) -> None:
+    """Its browser answers the pings. How long it has stayed, the silent one's end tells."""
+    with (
+        BackEnd(server) as back_end,
+        connect(server.websocket) as before_login,
+        tab(server, "uid1") as page,
+        tab(server, '{"uid":"uid1"}') as another,
+        logged_in(server) as silent,
+    ):
+        assert silent.close_code() == 3012
+        assert back_end.push(PUSH) == OK
+        assert messages(page) == messages(another) == [PUSH]
+        before_login.send_frame(PING)
+        assert before_login.receive() == (PONG, b""), "who has not logged in is not pinged"
 
 
 def test_what_has_arrived_while_the_server_was_stopped_is_read_first(server: Server) -> None:
@@ -106,7 +105,7 @@ def test_what_has_arrived_while_the_server_was_stopped_is_read_first(server: Ser
 
 def test_without_pings_silence_of_the_timeout_closes() -> None:
     with (
-        Server(HEARTBEAT_PING="0", HEARTBEAT_TIMEOUT="1.5") as server,
+        Server(HEARTBEAT_PING="0", HEARTBEAT_TIMEOUT="1.25") as server,
         BackEnd(server) as back_end,
         logged_in(server) as silent,
         logged_in(server) as beating,

@@ -179,7 +179,7 @@ class Shutdown:
 
     time: float = setting(
         seconds(0.01, 300, zero="at once"),
-        4,
+        3,
         "Connections are closed one by one over it; 1 s later all is over.",
     )
 
