@@ -1,0 +1,158 @@
+"""Silence, pings and the end, on a wheel that the test turns; one tick is one second."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pushline.connection import PING, Connection
+from pushline.heartbeat import Heartbeat
+from pushline.messages import NO_PONG, NORMAL
+from tests.core import Keeper, Loop, transport_of
+
+SILENCE, PONG, TIMEOUT = 25, 8, 80
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    loop = Loop()
+    yield Keeper(loop)
+    loop.close()
+
+
+@pytest.fixture
+def heartbeat(keeper: Keeper) -> Heartbeat:
+    return Heartbeat(keeper.wheel, ping=SILENCE, pong=PONG, timeout=TIMEOUT)
+
+
+@pytest.fixture
+def watched(keeper: Keeper, heartbeat: Heartbeat) -> Connection:
+    connection = keeper.log_in("uid1")
+    heartbeat.start(connection)
+    return connection
+
+
+def pings(connection: Connection) -> int:
+    """How many were sent to it, or wait to be."""
+    return (transport_of(connection).written + b"".join(connection.pending)).count(PING)
+
+
+def speak(connection: Connection) -> None:
+    """As when a byte came from it."""
+    connection.seen = connection.keeper.wheel.now
+
+
+def test_the_silent_is_pinged_then_closed_then_gone(keeper: Keeper, watched: Connection) -> None:
+    """A dead peer is gone after `heartbeat.ping` + `heartbeat.pong` and a tick."""
+    keeper.advance(SILENCE - 1)
+    assert pings(watched) == 0
+    keeper.advance(1)
+    assert pings(watched) == 1
+    keeper.advance(PONG - 1)
+    assert keeper.closes == []
+    keeper.advance(1)
+    assert keeper.closes == [(watched, NO_PONG)]
+    assert not transport_of(watched).aborted
+    keeper.advance(1)
+    assert transport_of(watched).aborted
+    assert pings(watched) == 1
+    assert keeper.wheel.items() == []
+
+
+def test_who_speaks_is_not_pinged(keeper: Keeper, watched: Connection) -> None:
+    for _ in range(20):
+        keeper.advance(SILENCE - 1)
+        speak(watched)
+    assert pings(watched) == 0
+
+
+@pytest.mark.parametrize("after", [1, 10, SILENCE - 1])
+def test_the_ping_comes_when_the_silence_was_long_enough(
+    keeper: Keeper, watched: Connection, after: int
+) -> None:
+    keeper.advance(after)
+    speak(watched)
+    keeper.advance(SILENCE - 1)
+    assert pings(watched) == 0
+    keeper.advance(1)
+    assert pings(watched) == 1
+
+
+@pytest.mark.parametrize("after", range(PONG))
+def test_an_answer_in_time_keeps_it_and_the_next_ping_follows_by_the_same_rule(
+    keeper: Keeper, watched: Connection, after: int
+) -> None:
+    keeper.advance(SILENCE + after)
+    speak(watched)
+    keeper.advance(SILENCE - 1)
+    assert (pings(watched), keeper.closes) == (1, [])
+    keeper.advance(1)
+    assert pings(watched) == 2
+    keeper.advance(PONG)
+    assert keeper.closes == [(watched, NO_PONG)]
+
+
+def test_a_page_that_only_answers_pings_stays_for_days(keeper: Keeper, watched: Connection) -> None:
+    for ping in range(1, 5000):
+        while pings(watched) < ping:
+            keeper.advance(1)
+        keeper.advance(PONG - 1)
+        speak(watched)
+        if ping % 100 == 0:
+            assert keeper.closes == []
+    assert keeper.wheel.now > 24 * 3600
+
+
+def test_without_pings_silence_of_the_timeout_closes(keeper: Keeper) -> None:
+    silent, beating = keeper.log_in("uid1"), keeper.log_in("uid2")
+    heartbeat = Heartbeat(keeper.wheel, ping=0, pong=PONG, timeout=TIMEOUT)
+    heartbeat.start(silent)
+    heartbeat.start(beating)
+    keeper.advance(TIMEOUT - 1)
+    speak(beating)
+    assert keeper.closes == []
+    keeper.advance(1)
+    assert keeper.closes == [(silent, NO_PONG)]
+    keeper.advance(TIMEOUT - 2)
+    assert len(keeper.closes) == 1
+    keeper.advance(1)
+    assert keeper.closes[1:] == [(beating, NO_PONG)]
+    assert pings(silent) == pings(beating) == 0
+
+
+def test_with_pings_the_timeout_says_nothing(keeper: Keeper) -> None:
+    connection = keeper.log_in("uid1")
+    Heartbeat(keeper.wheel, ping=SILENCE, pong=PONG, timeout=1).start(connection)
+    keeper.advance(SILENCE)
+    assert keeper.closes == []
+
+
+def test_with_neither_nobody_is_watched(keeper: Keeper) -> None:
+    connection = keeper.log_in("uid1")
+    Heartbeat(keeper.wheel, ping=0, pong=PONG, timeout=0).start(connection)
+    assert keeper.wheel.items() == []
+    keeper.advance(1000)
+    assert (pings(connection), keeper.closes) == (0, [])
+
+
+@pytest.mark.parametrize("when", [1, SILENCE, SILENCE + 1])
+def test_who_has_been_closed_is_watched_no_more(
+    keeper: Keeper, watched: Connection, when: int
+) -> None:
+    keeper.advance(when)
+    before = pings(watched)
+    watched.close(NORMAL)
+    watched.lost()
+    assert keeper.wheel.items() == []
+    keeper.advance(SILENCE + PONG)
+    assert (pings(watched), keeper.closes) == (before, [(watched, NORMAL)])
+
+
+def test_it_costs_one_deadline_a_connection_and_no_closure(
+    keeper: Keeper, heartbeat: Heartbeat
+) -> None:
+    """What is called when it is due is one object for all, instead of 64 bytes for each."""
+    connections = [keeper.log_in(f"uid{number}") for number in range(10)]
+    for connection in connections:
+        heartbeat.start(connection)
+    assert len(keeper.wheel.items()) == len(connections)
+    assert len({id(connection.due) for connection in connections}) == 1
