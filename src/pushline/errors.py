@@ -50,7 +50,7 @@ class HttpError(PeerError):
 class BadLineError(PeerError):
     """A line on the text port that is answered with `fail`; its text says why.
 
-    `kind` is one of a few words, for counting: json, utf8, name, http, command, auth, length.
+    `kind` is one of a few words, for counting: json, utf8, name, http, auth, length or limit.
     """
 
     def __init__(self, kind: str, why: str) -> None:

@@ -47,7 +47,8 @@ class Service:
         self.http: list[Address] = []
         self.demo: list[Address] = []
         self._text = TextListener(config, self.node, self.wheel, self.metrics)
-        self._plain = self._plain_protocol()
+        self._sessions = self._new_sessions()
+        self._plain = self._new_plain()
         self._listeners: list[WebSocketListener] = []
         self._public: list[asyncio.Server] = []
         self._operators: list[asyncio.Server] = []
@@ -111,10 +112,10 @@ class Service:
             }
         )
 
-    def _plain_protocol(self) -> Plain:
+    def _new_sessions(self) -> Sessions:
         auth, beat = self.config.auth, self.config.heartbeat
         heartbeat = Heartbeat(self.wheel, ping=beat.ping, pong=beat.pong, timeout=beat.timeout)
-        sessions = Sessions(
+        return Sessions(
             self.hub,
             self.wheel,
             heartbeat,
@@ -122,10 +123,13 @@ class Service:
             policy=auth.sessions,
             challenge=auth.challenge,
         )
+
+    def _new_plain(self) -> Plain:
+        auth = self.config.auth
         return Plain(
             self.wheel,
             self.metrics,
-            sessions.login,
+            self._sessions.login,
             secret=auth.secret if self.config.auth_mode == "token" else None,
             timeout=auth.timeout,
         )
@@ -164,9 +168,10 @@ class Service:
         return Pages(demo=demo, text=text, auth=self.config.auth_mode)
 
     def _connections(self) -> list[Connection]:
-        """All that have been upgraded: those that are logged in, and those that have a deadline."""
-        waiting = (item for item in self.wheel.items() if isinstance(item, Connection))
-        return list(dict.fromkeys((*self.hub.connections.values(), *waiting)))
+        """All that have been upgraded: logged in, waiting to be, or with a deadline for it."""
+        timed = (item for item in self.wheel.items() if isinstance(item, Connection))
+        known = (*self.hub.connections.values(), *self._sessions.challengers, *timed)
+        return list(dict.fromkeys(known))
 
     async def _last_words(self) -> None:
         for _ in range(math.ceil(LAST_WORDS / self.wheel.tick)):

@@ -30,7 +30,8 @@ class Sessions:
         self._heartbeat = heartbeat
         self._metrics = metrics
         self._challenge_ticks = wheel.ticks(challenge)
-        self._challengers: set[Connection] = set()
+        self.challengers: set[Connection] = set()
+        """Newer connections that wait for the answer of older ones: in no index yet."""
         self.login = {"all": self._enter, "newest": self._newest, "first": self._first}[policy]
         """Called with a connection, its uid and its utype."""
 
@@ -46,20 +47,20 @@ class Sessions:
         self._enter(newer, uid, utype)
 
     def _first(self, newer: Connection, uid: str, utype: str) -> None:
-        if newer in self._challengers:
+        if newer in self.challengers:
             return
         olders = tuple(self._hub.of_uid(uid, utype))
         if not olders:
             self._enter(newer, uid, utype)
             return
-        self._challengers.add(newer)
+        self.challengers.add(newer)
         challenge = Challenge(newer, uid, utype, olders, since=self._wheel.now)
         self._wheel.schedule(challenge, 1, self._judge)
 
     def _judge(self, challenge: "Challenge") -> None:
         waited = self._wheel.now - challenge.since
         if challenge.answered():
-            self._challengers.discard(challenge.newer)
+            self.challengers.discard(challenge.newer)
             challenge.newer.close(LIMIT)
         elif challenge.over() or waited >= self._challenge_ticks:
             self._settle(challenge)
@@ -67,7 +68,7 @@ class Sessions:
             self._wheel.schedule(challenge, 1, self._judge)
 
     def _settle(self, challenge: "Challenge") -> None:
-        self._challengers.discard(challenge.newer)
+        self.challengers.discard(challenge.newer)
         if challenge.newer.sealed:
             return
         for older in challenge.olders:

@@ -120,7 +120,7 @@ class BackEnd(asyncio.Protocol, Item):
         listener.back_ends.add(self)
         self.transport.set_write_buffer_limits(high=listener.settings.pipeline * len(OK))
         if self._greeting is not None and self._greeting.required:
-            listener.wheel.schedule(self, listener.greeting_ticks, BackEnd.abort)
+            listener.wheel.schedule(self, listener.greeting_ticks, BackEnd.never_greeted)
 
     def data_received(self, data: bytes) -> None:
         if self._greeting is not None:
@@ -147,6 +147,11 @@ class BackEnd(asyncio.Protocol, Item):
         self._reader.overrun = True
         self.transport.close()
         self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
+
+    def never_greeted(self) -> None:
+        """The time for the secret is over."""
+        self._listener.refuse(self.transport, BadLineError("auth", "no secret in auth.timeout"))
+        self.abort()
 
     def abort(self) -> None:
         """End it now."""
