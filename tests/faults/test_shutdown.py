@@ -201,11 +201,14 @@ def test_whoever_does_not_read_or_say_anything_does_not_delay_the_end(server: Se
 
 
 def test_a_connection_that_waits_for_an_older_one_to_answer_is_told_as_well() -> None:
-    with Server(AUTH_SESSIONS="first", AUTH_CHALLENGE="9") as server:
-        older = connect(server.websocket).login("u")
-        older.settle()
-        newer = connect(server.websocket).login("u")
-        assert older.receive() == (PING, b"")  # it is the newer one's turn now, and has to wait
+    with (
+        Server(AUTH_SESSIONS="first", AUTH_CHALLENGE="9") as server,
+        connect(server.websocket) as older,
+        connect(server.websocket) as newer,
+    ):
+        older.login("u").settle()
+        newer.login("u")
+        assert older.receive() == (PING, b"")  # from now on the newer one waits
         server.signal(signal.SIGTERM)
         assert newer.close_code() == 3001
         assert older.close_code() == 3001
