@@ -18,7 +18,7 @@ step() { # WHAT COMMAND...
 
 present() { # PACKAGE: is what we need of it there? It may have come from elsewhere than Debian.
   case $1 in
-    python3-venv) find_python ;;
+    python3-venv) find_python && { ((EUID)) || [[ $python == "$own" ]] || ! new_enough "$own"; } ;;
     chromium-driver) command -v chromedriver ;;
     php-cli) command -v php ;;
     gcc) command -v cc ;;
@@ -45,9 +45,13 @@ need() { # PACKAGE...
 
 # --- The virtual environment ---------------------------------------------------------------------
 
+own=/usr/bin/python3 # the system's comes first: Debian's build is a fifth faster than a plain one
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
 find_python() { # sets `python` to the first that is new enough and can make environments
-  for python in python3 /usr/bin/python3; do
-    "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' && return
+  for python in "$own" python3; do
+    new_enough "$python" && "$python" -c 'import ensurepip, venv' && return
   done
 }
 

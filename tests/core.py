@@ -87,13 +87,13 @@ class Keeper:
         self.hub.remove(connection)
         self.closes.append((connection, close))
 
-    def connect(self) -> Connection:
+    def connect(self, kind: type[Connection] = Connection) -> Connection:
         """A connection that has not logged in."""
-        return Connection(Transport(), self, websocket.encode)
+        return kind(Transport(), self, websocket.encode)
 
-    def log_in(self, uid: str, utype: str = "0") -> Connection:
+    def log_in(self, uid: str, utype: str = "0", kind: type[Connection] = Connection) -> Connection:
         """One that has, in the hub and not watched by any heartbeat."""
-        connection = self.connect()
+        connection = self.connect(kind)
         self.hub.add(connection)
         self.hub.bind(connection, uid, utype)
         return connection

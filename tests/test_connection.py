@@ -157,39 +157,52 @@ class Watched(Connection):
     __slots__ = ("__weakref__",)
 
 
-def send_to_many(connection: Connection) -> None:
-    """So that it stands in the fan-out lane."""
-    others = [connection.keeper.connect() for _ in range(FEW)]  # type: ignore[attr-defined]
-    connection.outbox.send((connection, *others), Message(b"all"))
+def nothing(connection: Connection) -> None:
+    pass
 
 
-def overflow(connection: Connection) -> None:
+def something_to_send(connection: Connection) -> None:
+    connection.ping()
+
+
+def in_the_lane_of_a_fan_out(connection: Connection) -> None:
+    connection.outbox.send([connection] * (FEW + 1), Message(b"all"))
+
+
+def behind(connection: Connection) -> None:
+    connection.ping()
+    connection.pause()
+    connection.ping()
+
+
+def caught_up(connection: Connection) -> None:
+    behind(connection)
+    connection.resume()
+
+
+def closed_as_slow(connection: Connection) -> None:
     connection.pause()
     transport_of(connection).buffered = connection.outbox.limit
-    connection.send(Message(b"too much"))
+    connection.ping()
 
 
-LIVES: dict[str, Callable[[Connection], object]] = {
-    "as it is": lambda connection: None,
-    "with something to send": lambda connection: connection.send(Message(b"one")),
-    "in the lane of a fan-out": send_to_many,
-    "behind": Connection.pause,
-    "behind and sent to": lambda connection: (connection.pause(), connection.ping()),
-    "behind and caught up": lambda connection: (connection.pause(), connection.resume()),
-    "closed for being slow": overflow,
-    "closed": lambda connection: connection.close(SHUTDOWN),
-}
+def closed(connection: Connection) -> None:
+    connection.close(SHUTDOWN)
 
 
-@pytest.mark.parametrize("live", LIVES.values(), ids=LIVES.keys())
+@pytest.mark.parametrize(
+    "live",
+    [
+        *(nothing, something_to_send, in_the_lane_of_a_fan_out),
+        *(behind, caught_up, closed_as_slow, closed),
+    ],
+)
 def test_a_lost_connection_leaves_no_work_to_the_garbage_collector(
-    loop: Loop, keeper: Keeper, live: Callable[[Connection], object]
+    loop: Loop, keeper: Keeper, live: Callable[[Connection], None]
 ) -> None:
     gc.disable()
     try:
-        connection = Watched(keeper.connect().transport, keeper, websocket.encode)  # type: ignore[arg-type]
-        keeper.hub.add(connection)
-        keeper.hub.bind(connection, "uid1", "0")
+        connection = keeper.log_in("uid1", kind=Watched)
         Heartbeat(keeper.wheel, ping=5, pong=5, timeout=0).start(connection)
         live(connection)
         connection.lost()
