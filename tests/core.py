@@ -53,7 +53,7 @@ class Transport(asyncio.Transport):
         self.writes: list[bytes] = []
         self.buffered = 0
         self.aborted = False
-        self.when_written: Callable[[], None] | None = None
+        self.when_written: Callable[[], object] | None = None
         """Called within every write."""
 
     @property

@@ -155,9 +155,15 @@ class Outbox:
         if count > FEW:
             return self._fan_out(tuple(writers), message)
         taken = 0
+        targeted = self._targeted
         for writer in tuple(writers):  # a copy: one that overflows leaves its index
-            self.post(writer, message.encoded(writer.encode))
+            writer.pending.append(message.encoded(writer.encode))
+            if writer.lane < TARGETED:
+                writer.lane = TARGETED
+                targeted.append(writer)
             taken += writer.pending is not SINK
+        if not self._awake:
+            self._wake()
         return taken
 
     def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:

@@ -29,7 +29,9 @@ class LineReader:
         if len(lines[0]) > self._limit or len(data) > self._limit:
             lines = self._cut_at_overrun(lines)
         self._keep(rest)
-        return [line[:-1] if line.endswith(b"\r") else line for line in lines]
+        if b"\r" in data or (lines[:1] and lines[0].endswith(b"\r")):
+            return [line[:-1] if line.endswith(b"\r") else line for line in lines]
+        return lines
 
     def _keep(self, rest: bytes) -> None:
         size = len(self._partial) + len(rest) - rest.endswith(b"\r")  # its \n may follow

@@ -25,8 +25,8 @@ def decode(line: bytes) -> SendToUid | SendToAll:
         if not line.isascii():
             line.decode()  # msgspec does not check the UTF-8 of what it skips
         push = _decode(line)
-        command = _COMMANDS[type(push.uid)]
-        return command(push.uid, utype_of(push.utype), Message(line))
+        uid = push.uid
+        return _COMMANDS[type(uid)](uid, utype_of(push.utype), Message(line))
     except UnicodeDecodeError:
         raise BadLineError("utf8", "not UTF-8") from None
     except RecursionError:

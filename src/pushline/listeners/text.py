@@ -71,12 +71,13 @@ class TextListener:
         if everyone and not self.settings.broadcast:
             raise BadLineError("name", "an empty uid, and text.broadcast is off")
         delivered = self.node.execute(command)
-        self.metrics.deliveries += delivered
-        if delivered or everyone:
-            self.metrics.pushes += 1
-            return OK
-        self.metrics.offline += 1
-        return FAIL
+        metrics = self.metrics
+        if not (delivered or everyone):
+            metrics.offline += 1
+            return FAIL
+        metrics.deliveries += delivered
+        metrics.pushes += 1
+        return OK
 
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
         peer = transport.get_extra_info("peername")
