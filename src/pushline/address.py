@@ -9,8 +9,9 @@ LONGEST_SOCKET_PATH = 107
 """Bytes that `sun_path` holds on Linux besides its final NUL (unix(7))."""
 
 _TCP = re.compile(r"(?:\[(?P<ipv6>[^]]+)\]|(?P<host>[^]:[]+)):(?P<port>[0-9]{1,5})")
+# A label has at most 63 bytes (RFC 1035, section 2.3.4); look-ups raise UnicodeError for more.
 # A last label of digits only would be an IPv4 address in one of its old short forms.
-_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*(?![0-9]+$)[a-z0-9_-]+", re.IGNORECASE)
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?![0-9]+$)[a-z0-9_-]{1,63}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Keeper(Protocol):
     close_ticks: int
     """How long the peer has for its side of a close, in ticks."""
 
-    def closed(self, connection: "Connection", close: Close) -> None:
+    def closed(self, connection: "Connection", close: Close, *, by_peer: bool) -> None:
         """The connection is over: called exactly once, before anything more can be sent to it."""
 
 
@@ -46,31 +46,38 @@ class Connection(Writer):
         """Ask for a sign of life."""
         self.outbox.post(self, PING)
 
-    def close(self, close: Close) -> None:
+    def close(self, close: Close, *, by_peer: bool = False) -> None:
         """Send what waits and a Close frame, then end; once only."""
         if not self.sealed:
-            self._finish(self.seal(), close)
+            self._finish(self.seal(), close, by_peer)
 
     def overflow(self) -> None:
         """A slow reader's own queue is dropped: it would not read that either."""
         self.seal()
-        self._finish(b"", SLOW)
+        self._finish(b"", SLOW, by_peer=False)
+
+    def ended(self) -> None:
+        """The peer has ended its side without a word; what still waits may be written."""
+        if not self.sealed:
+            self.transport.write(self.seal())
+            self.keeper.closed(self, ABNORMAL, by_peer=True)
+        self.keeper.wheel.schedule(self, self.keeper.close_ticks, Connection.abort)
 
     def lost(self) -> None:
         """The transport has ended, by whomever."""
         self.keeper.wheel.cancel(self)
         if not self.sealed:
             self.seal()
-            self.keeper.closed(self, ABNORMAL)
+            self.keeper.closed(self, ABNORMAL, by_peer=True)
 
     def abort(self) -> None:
         """End the transport now, whatever it still holds."""
         self.transport.abort()
 
-    def _finish(self, waiting: bytes, close: Close) -> None:
+    def _finish(self, waiting: bytes, close: Close, by_peer: bool) -> None:
         self.transport.write(waiting + websocket.close_frame(close))
         self.keeper.wheel.schedule(self, self.keeper.close_ticks, Connection.abort)
-        self.keeper.closed(self, close)
+        self.keeper.closed(self, close, by_peer=by_peer)
 
 
 PING = websocket.frame(websocket.PING, b"")

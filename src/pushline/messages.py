@@ -34,16 +34,6 @@ NO_LOGIN = Close(3502, "no login in time")
 REPLACED = Close(3503, "replaced by a newer connection")
 LIMIT = Close(3504, "limit of connections reached")
 
-OWN_CODES = frozenset(
-    close.code
-    for close in (
-        *(PROTOCOL_ERROR, INVALID_DATA, TOO_BIG, ABNORMAL),
-        *(SHUTDOWN, SLOW, NO_PONG),
-        *(INVALID_TOKEN, BAD_REQUEST, NO_LOGIN, REPLACED, LIMIT),
-    )
-)
-"""The codes of every close that is the server's own decision."""
-
 
 class Message(msgspec.Struct, eq=False, gc=False):
     """One payload for any number of clients: text (UTF-8) or binary.

@@ -1,17 +1,20 @@
 """What is counted, and how it is called. Plain integers: counting must cost next to nothing."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pushline.messages import OWN_CODES
+BY_PEER = "client"
+"""In place of a close code where it was the client that ended."""
 
 
 class Metrics:
-    """Counters of one process since its start; `open` goes down again."""
+    """Counters of one process since its start; `open` and `upgraded` go down again."""
 
     def __init__(self) -> None:
         self.accepted = 0
         self.open = 0
+        self.upgraded = 0
         self.logins = 0
         self.ignored = 0
         self.pushes = 0
@@ -19,14 +22,19 @@ class Metrics:
         self.deliveries = 0
         self.bad_lines: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
-        self.closed: Counter[int] = Counter()
+        self.closed: Counter[int | str] = Counter()
+        """By the code that the server closed with, or BY_PEER."""
 
     def text(self, gauges: dict[str, tuple[float, str]]) -> str:
         """The text format of Prometheus; `gauges` are further values with their help by name."""
-        lines = [*self._counters(), *_gauge("open_sockets", self.open, "Browsers' sockets.")]
+        lines = [*self._counters(), *self._gauges()]
         for name, (value, help_text) in gauges.items():
             lines += _gauge(name, value, help_text)
         return "\n".join(lines) + "\n"
+
+    def _gauges(self) -> Iterator[str]:
+        yield from _gauge("open_sockets", self.open, "Browsers' sockets.")
+        yield from _gauge("websockets", self.upgraded, "Those that are WebSocket connections.")
 
     def _counters(self) -> Iterator[str]:
         yield from _counter("accepted", self.accepted, "Sockets accepted from browsers.")
@@ -37,14 +45,7 @@ class Metrics:
         yield from _counter("deliveries", self.deliveries, "Messages queued on connections.")
         yield from _labelled("bad_lines", "kind", self.bad_lines, "Lines and peers refused.")
         yield from _labelled("http_refused", "status", self.refused, "HTTP requests refused.")
-        yield from _labelled("closed", "code", self._closed(), "WebSocket connections closed.")
-
-    def _closed(self) -> Counter[str]:
-        """By our own codes; there are too many that a client could invent."""
-        closed: Counter[str] = Counter()
-        for code, count in self.closed.items():
-            closed[str(code) if code in OWN_CODES else "client"] += count
-        return closed
+        yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
 
 
 def _counter(name: str, value: int, help_text: str) -> Iterator[str]:
@@ -52,9 +53,9 @@ def _counter(name: str, value: int, help_text: str) -> Iterator[str]:
     yield f"pushline_{name}_total {value}"
 
 
-def _labelled(name: str, label: str, values: Counter[str], help_text: str) -> Iterator[str]:
+def _labelled(name: str, label: str, values: Mapping[Any, int], help_text: str) -> Iterator[str]:
     yield from _head(f"{name}_total", "counter", help_text)
-    for key, value in sorted(values.items()):
+    for key, value in sorted(values.items(), key=lambda item: str(item[0])):
         yield f'pushline_{name}_total{{{label}="{key}"}} {value}'
 
 

@@ -1,11 +1,12 @@
 """Executes Commands on this node's connections. The one way in for every back end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pushline.commands import Command, SendToAll, SendToUid
+from pushline.connection import Connection
 from pushline.hub import Hub
-from pushline.outbox import Outbox
+from pushline.outbox import FEW, FRAME_COST, Outbox
 
 
 class Node:
@@ -18,20 +19,27 @@ class Node:
         self.hub = hub
         self.outbox = outbox
         self._execute: dict[type, Callable[[Any], int]] = {
-            SendToUid: self._send_to_uid,
-            SendToAll: self._send_to_all,
+            SendToUid: self._send,
+            SendToAll: self._send,
         }
 
     def execute(self, command: Command) -> int:
         """Carry out a Command; returns on how many live connections it was queued."""
         return self._execute[type(command)](command)
 
-    def _send_to_uid(self, command: SendToUid) -> int:
-        of_uid, utype = self.hub.of_uid, command.utype
-        if len(command.uids) == 1:
-            return self.outbox.send(of_uid(command.uids[0], utype), command.message)
-        connections = [member for uid in command.uids for member in of_uid(uid, utype)]
-        return self.outbox.send(connections, command.message)
+    def strained(self, command: SendToUid | SendToAll) -> bool:
+        """Whether one of a few targets would be closed by it that has only just stopped reading."""
+        targets = self._targets(command)
+        size = len(command.message.data) + FRAME_COST
+        return len(targets) <= FEW and any(target.strained(size) for target in targets)
 
-    def _send_to_all(self, command: SendToAll) -> int:
-        return self.outbox.send(self.hub.of_utype(command.utype), command.message)
+    def _targets(self, command: SendToUid | SendToAll) -> Collection[Connection]:
+        if isinstance(command, SendToAll):
+            return self.hub.of_utype(command.utype)
+        if len(command.uids) == 1:
+            return self.hub.of_uid(command.uids[0], command.utype)
+        of_uid, utype = self.hub.of_uid, command.utype
+        return [member for uid in command.uids for member in of_uid(uid, utype)]
+
+    def _send(self, command: SendToUid | SendToAll) -> int:
+        return self.outbox.send(self._targets(command), command.message)

@@ -29,6 +29,9 @@ LANE_BYTES = 1 << 18
 FRAME_COST = 64
 """Bytes of memory that a frame takes besides its own, counted against the limit of a queue."""
 
+PATIENCE = 0.25
+"""Seconds that back ends wait for a reader that has only just stopped taking what is sent."""
+
 CLEAN, FANNED, TARGETED, BLOCKED = range(4)
 """Nothing to flush; in the fan-out lane; in the targeted lane; not to be flushed."""
 
@@ -43,7 +46,7 @@ class Writer(Item):
         self.outbox = outbox
         self.encode = encode
         self.lane = CLEAN
-        self.pending: list[bytes] = []
+        self.pending: list[bytes] = NOTHING
         self.slot = None
 
     @property
@@ -57,8 +60,8 @@ class Writer(Item):
         if self.lane == BLOCKED or not pending:
             return 0
         self.lane = CLEAN
+        self.pending = NOTHING
         data = pending[0] if len(pending) == 1 else b"".join(pending)
-        pending.clear()
         self.transport.write(data)
         return len(data)
 
@@ -67,19 +70,26 @@ class Writer(Item):
         if not self.sealed:
             self.lane = BLOCKED
             self.pending = Held(self)
+            self.outbox.held += 1
 
     def resume(self) -> None:
         """The peer has caught up."""
         if isinstance(self.pending, Held):
             self.pending = list(self.pending)
             self.lane = CLEAN
+            self.outbox.held -= 1
             self.flush()
 
     def seal(self) -> bytes:
         """What still waits, for the caller to write; what is sent from now on is dropped."""
         waiting, self.pending = self.pending, SINK
         self.lane = BLOCKED
+        self.outbox.held -= isinstance(waiting, Held)
         return b"".join(waiting)
+
+    def strained(self, size: int) -> bool:
+        """Whether a message of `size` bytes would end it, and it has only just stopped reading."""
+        return isinstance(self.pending, Held) and self.pending.strained(size)
 
     def overflow(self) -> None:
         """More waits than `limits.queue` allows."""
@@ -89,21 +99,30 @@ class Writer(Item):
 class Held(list[bytes]):
     """The list of a writer whose peer does not keep up; it may not grow beyond the limit."""
 
-    __slots__ = ("_size", "_writer")
+    __slots__ = ("_since", "_size", "_writer")
 
     def __init__(self, writer: Writer) -> None:
         super().__init__(writer.pending)
         self._writer = writer
         self._size = sum(map(len, writer.pending)) + FRAME_COST * len(writer.pending)
+        self._since = writer.outbox.time()
 
     def append(self, frame: bytes) -> None:
         super().append(frame)
         self._size += len(frame) + FRAME_COST
         writer = self._writer
-        buffered = writer.transport.get_write_buffer_size()
-        if self._size + buffered > writer.outbox.limit and not writer.sealed:
+        if self._over(0) and not writer.sealed:
             writer.outbox.overflows += 1
             writer.overflow()
+
+    def strained(self, size: int) -> bool:
+        """As the writer's."""
+        return self._over(size) and self._writer.outbox.time() - self._since < PATIENCE
+
+    def _over(self, size: int) -> bool:
+        writer = self._writer
+        total = self._size + size + writer.transport.get_write_buffer_size()
+        return total > writer.outbox.limit
 
 
 class Sink(list[bytes]):
@@ -114,6 +133,8 @@ class Sink(list[bytes]):
 
 
 SINK = Sink()
+NOTHING: list[bytes] = []
+"""The list of every clean writer; the first frame that is enqueued brings a list of its own."""
 
 
 class Outbox:
@@ -123,6 +144,9 @@ class Outbox:
         self.limit = limit
         self.overflows = 0
         """Connections whose limit was exceeded, ever."""
+        self.held = 0
+        """Connections that do not keep up at the moment."""
+        self.time = loop.time
         self._loop = loop
         self._targeted: list[Writer] = []
         self._fanned: deque[Writer] = deque()
@@ -141,7 +165,10 @@ class Outbox:
 
     def post(self, writer: Writer, frame: bytes) -> None:
         """Enqueue one ready frame for one connection."""
-        writer.pending.append(frame)
+        if writer.lane:
+            writer.pending.append(frame)
+        else:
+            writer.pending = [frame]
         if writer.lane < TARGETED:
             writer.lane = TARGETED
             self._targeted.append(writer)
@@ -155,15 +182,9 @@ class Outbox:
         if count > FEW:
             return self._fan_out(tuple(writers), message)
         taken = 0
-        targeted = self._targeted
         for writer in tuple(writers):  # a copy: one that overflows leaves its index
-            writer.pending.append(message.encoded(writer.encode))
-            if writer.lane < TARGETED:
-                writer.lane = TARGETED
-                targeted.append(writer)
+            self.post(writer, message.encoded(writer.encode))
             taken += writer.pending is not SINK
-        if not self._awake:
-            self._wake()
         return taken
 
     def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:
@@ -176,8 +197,10 @@ class Outbox:
             if writer.encode is not encode:
                 encode = writer.encode
                 frame = message.encoded(encode)
-            writer.pending.append(frame)
-            if not writer.lane:
+            if writer.lane:
+                writer.pending.append(frame)
+            else:
+                writer.pending = [frame]
                 writer.lane = FANNED
                 fanned.append(writer)
         self._wake()
@@ -191,13 +214,13 @@ class Outbox:
     def _pass(self) -> None:
         self._awake = False
         self.credit = PASS_CREDIT
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:  # in the next pass, when the loop has seen who reads
+            self._loop.call_soon(callback)
         targeted, self._targeted = self._targeted, []
         for writer in targeted:
             writer.flush()
         self._flush_slice()
-        waiting, self._waiting = self._waiting, []
-        for callback in waiting:
-            callback()
 
     def _flush_slice(self) -> None:
         fanned = self._fanned

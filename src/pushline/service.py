@@ -129,7 +129,7 @@ class Service:
         return Plain(
             self.wheel,
             self.metrics,
-            self._sessions.login,
+            self._sessions,
             secret=auth.secret if self.config.auth_mode == "token" else None,
             timeout=auth.timeout,
         )

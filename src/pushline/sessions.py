@@ -47,8 +47,6 @@ class Sessions:
         self._enter(newer, uid, utype)
 
     def _first(self, newer: Connection, uid: str, utype: str) -> None:
-        if newer in self.challengers:
-            return
         olders = tuple(self._hub.of_uid(uid, utype))
         if not olders:
             self._enter(newer, uid, utype)

@@ -11,6 +11,8 @@ from typing import Any
 
 TICK = 0.25
 """Seconds."""
+SOON = 0.001
+"""Seconds: the loop looks for what has arrived before a timer that is so far off."""
 
 
 class Item:
@@ -73,11 +75,9 @@ class Wheel:
 class Ticker:
     """Turns a wheel by the event loop's clock.
 
-    A tick that comes late by more than `LATE` seconds is put off once: what has arrived in the
-    meantime is read before anything is expired.
+    A tick that comes late by a whole tick is put off once: what has arrived in the meantime is
+    read before anything is expired.
     """
-
-    LATE = 1.0
 
     def __init__(self, wheel: Wheel, loop: asyncio.AbstractEventLoop) -> None:
         self._wheel = wheel
@@ -89,13 +89,14 @@ class Ticker:
         """Seconds by which the last tick was late."""
 
     def stop(self) -> None:
+        """No tick comes any more."""
         self._timer.cancel()
 
     def _run(self) -> None:
         now = self._loop.time()
         self.lag = max(0.0, now - self._at)
-        self._put_off = self.lag > self.LATE and not self._put_off
+        self._put_off = self.lag > self._wheel.tick and not self._put_off
+        self._at = now + SOON if self._put_off else max(self._at + self._wheel.tick, now + SOON)
+        self._timer = self._loop.call_at(self._at, self._run)
         if not self._put_off:
             self._wheel.advance()
-        self._at = max(self._at + self._wheel.tick, now)
-        self._timer = self._loop.call_at(self._at, self._run)

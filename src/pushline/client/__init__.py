@@ -13,6 +13,7 @@ from pushline.client.sync import Client
 from pushline.errors import (
     BadNameError,
     ClientError,
+    ConfigError,
     DeadlineError,
     InvalidPushError,
     RejectedError,
@@ -24,6 +25,7 @@ __all__ = [
     "BadNameError",
     "Client",
     "ClientError",
+    "ConfigError",
     "DeadlineError",
     "InvalidPushError",
     "RejectedError",

@@ -94,7 +94,7 @@ def _addressee(uid: Uids) -> Uid | list[Uid]:
         )
     uids = [_one(each) for each in uid]
     if not uids:
-        raise InvalidPushError("a push to no uid at all; push_all is for everyone")
+        raise BadNameError("a push to no uid at all; push_all is for everyone")
     return uids
 
 

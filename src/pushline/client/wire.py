@@ -32,10 +32,10 @@ class Wire:
         timeout: float = TIMEOUT,
         in_flight: int = IN_FLIGHT,
     ) -> None:
-        if not timeout > 0:
+        if not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigError("the client's timeout is a number of seconds above 0")
-        if not secret.isprintable():
-            raise ConfigError("the client's secret is printable text")
+        if not (isinstance(secret, str) and secret.isprintable()):
+            raise ConfigError("the client's secret is printable text; empty, if there is none")
         self.address = address
         self.timeout = timeout
         self._secret = secret

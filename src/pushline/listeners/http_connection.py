@@ -35,6 +35,9 @@ class Upgraded(Protocol):
     def resume(self) -> None:
         """It has room again."""
 
+    def ended(self) -> None:
+        """The peer sends nothing more."""
+
     def lost(self) -> None:
         """The transport has ended."""
 
@@ -79,6 +82,10 @@ class HttpConnection(asyncio.Protocol, Item):
                 self._listener.answer(self, request, reader.rest)
         except HttpError as error:
             self.refuse(error)
+
+    def eof_received(self) -> None:
+        if self._upgraded is not None:
+            self._upgraded.ended()
 
     def pause_writing(self) -> None:
         if self._upgraded is not None:

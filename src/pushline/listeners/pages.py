@@ -27,16 +27,16 @@ SECURITY = (
 class Pages:
     """`/pushline.js`, and the demo page at `/` where `demo` is true.
 
-    `text` is the address that the demo page's commands push to, `auth` the login it offers.
+    `text` is the address that the demo page's commands push to, `secret` whether it asks for one,
+    and `auth` the login that the page offers.
     """
 
-    def __init__(self, *, demo: bool, text: str, auth: str) -> None:
+    def __init__(self, *, demo: bool, text: str, secret: bool, auth: str) -> None:
         self._pages = {"/pushline.js": ("text/javascript; charset=utf-8", _read("pushline.js"))}
         if demo:
-            page = _read("index.html").decode()
-            for name, value in (("text", text), ("auth", auth), ("command", _command())):
-                page = page.replace(f"{{{{{name}}}}}", html.escape(value))
-            self._pages["/"] = ("text/html; charset=utf-8", page.encode())
+            asks = "yes" if secret else "no"
+            page = _filled(text=text, secret=asks, auth=auth, command=_command())
+            self._pages["/"] = ("text/html; charset=utf-8", page)
 
     def response(self, request: Request) -> bytes:
         """The response to a request without an upgrade; raises HttpError."""
@@ -50,6 +50,14 @@ class Pages:
         if request.path == "/":
             raise HttpError(426, "this port speaks WebSocket", (("Upgrade", "websocket"),))
         raise HttpError(404, "nothing here; a WebSocket may connect at any path")
+
+
+def _filled(**values: str) -> bytes:
+    """The demo page with each `{{name}}` replaced by its value."""
+    page = _read("index.html").decode()
+    for name, value in values.items():
+        page = page.replace(f"{{{{{name}}}}}", html.escape(value))
+    return page.encode()
 
 
 def _command() -> str:

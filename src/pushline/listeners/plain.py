@@ -1,7 +1,6 @@
 """The plain client protocol: a login, then every push as one message, exactly as it came."""
 
 import hmac
-from collections.abc import Callable
 from typing import Protocol
 
 from pushline.codecs import login as login_codec
@@ -9,6 +8,7 @@ from pushline.connection import Connection
 from pushline.errors import BadNameError
 from pushline.messages import BAD_REQUEST, INVALID_TOKEN, NO_LOGIN
 from pushline.metrics import Metrics
+from pushline.sessions import Sessions
 from pushline.wheel import Wheel
 
 
@@ -25,7 +25,7 @@ class ClientProtocol(Protocol):
 class Plain:
     """Logins with `secret` need its proof; without a secret everybody is who he says he is.
 
-    `login` is called with the connection, its uid and its utype. A connection that has not logged
+    `sessions` decides over each login. A connection that has not logged
     in within `timeout` seconds is closed.
     """
 
@@ -33,14 +33,14 @@ class Plain:
         self,
         wheel: Wheel,
         metrics: Metrics,
-        login: Callable[[Connection, str, str], None],
+        sessions: Sessions,
         *,
         secret: str | None,
         timeout: float,
     ) -> None:
         self._wheel = wheel
         self._metrics = metrics
-        self._login = login
+        self._sessions = sessions
         self._secret = secret
         self._timeout_ticks = wheel.ticks(timeout) + 1  # the tick under way is not a whole one
 
@@ -48,7 +48,7 @@ class Plain:
         self._wheel.schedule(connection, self._timeout_ticks, _no_login)
 
     def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
-        if connection.uid is not None:
+        if connection.uid is not None or connection in self._sessions.challengers:
             return  # what follows a login is for the application
         try:
             self._log_in(connection, payload)
@@ -64,7 +64,7 @@ class Plain:
             connection.close(INVALID_TOKEN)
         else:
             self._wheel.cancel(connection)
-            self._login(connection, login.uid, login.utype)
+            self._sessions.login(connection, login.uid, login.utype)
 
     def _proven(self, login: login_codec.Login) -> bool:
         if self._secret is None:

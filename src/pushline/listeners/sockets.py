@@ -12,6 +12,9 @@ from pathlib import Path
 from pushline.config import Address, Limits
 from pushline.errors import ConfigError
 
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 60, 15, 4
+"""Seconds of silence, seconds between probes, probes without an answer (tcp(7)): two minutes."""
+
 Accept = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection that was just accepted."""
 
@@ -60,10 +63,33 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
+def is_unix(transport: asyncio.BaseTransport) -> bool:
+    """Whether it is a Unix socket's. No name of a peer proves nothing: a peer that has reset its
+    TCP connection before it was accepted has none either."""
+    connected = transport.get_extra_info("socket")
+    return connected is not None and connected.family == socket.AF_UNIX
+
+
 def peer_of(transport: asyncio.BaseTransport) -> str:
     """Who is at the other end, for a log line."""
     peer = transport.get_extra_info("peername")
-    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix socket"
+    if isinstance(peer, tuple):
+        return f"{peer[0]}:{peer[1]}"
+    return "unix socket" if is_unix(transport) else "a peer that is gone"
+
+
+def notice_the_dead(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel end a TCP connection whose other end is gone without a word."""
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.family == socket.AF_UNIX:
+        return
+    for level, option, value in (
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
+    ):
+        connected.setsockopt(level, option, value)
 
 
 def _bind(address: Address) -> socket.socket:

@@ -12,7 +12,7 @@ from pushline.codecs.lines import LineReader
 from pushline.commands import SendToAll, SendToUid
 from pushline.config import Config
 from pushline.errors import BadLineError
-from pushline.listeners.sockets import peer_of
+from pushline.listeners.sockets import is_unix, notice_the_dead, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.wheel import Item, Wheel
@@ -63,7 +63,15 @@ class TextListener:
     def refuse(self, transport: asyncio.BaseTransport, error: BadLineError) -> None:
         """Count and log what is not taken."""
         self.metrics.bad_lines[error.kind] += 1
-        log.warning("text: %s: %s", peer_of(transport), error)
+        # The kind is a part of the form, by which log lines are throttled.
+        log.warning(f"text: %s: {error.kind}: %s", peer_of(transport), error)
+
+    def must_wait(self, command: SendToUid | SendToAll) -> bool:
+        """Whether earlier messages have to go out first."""
+        outbox = self.outbox
+        if outbox.lane_full and (isinstance(command, SendToAll) or len(command.uids) > FEW):
+            return True
+        return outbox.held > 0 and self.node.strained(command)
 
     def execute(self, command: SendToUid | SendToAll) -> bytes:
         """The answer to a Command; raises BadLineError."""
@@ -80,9 +88,11 @@ class TextListener:
         return OK
 
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
+        if is_unix(transport):
+            return not self.settings.secret  # its file decides who may be here
         peer = transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):
-            return not self.settings.secret  # a Unix socket: its file decides who may be here
+        if peer is None:
+            return False  # gone already; its bytes may be here all the same
         address = ipaddress.ip_address(peer[0].partition("%")[0])
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self.settings.trusted_networks)
@@ -119,6 +129,7 @@ class BackEnd(asyncio.Protocol, Item):
             self.transport.abort()
             return
         listener.back_ends.add(self)
+        notice_the_dead(transport)
         self.transport.set_write_buffer_limits(high=listener.settings.pipeline * len(OK))
         if self._greeting is not None and self._greeting.required:
             listener.wheel.schedule(self, listener.greeting_ticks, BackEnd.never_greeted)
@@ -128,6 +139,10 @@ class BackEnd(asyncio.Protocol, Item):
             data = self._greet(self._greeting, data)
         self._lines.extend(self._reader.feed(data))
         self._work()
+
+    def eof_received(self) -> None:
+        """It sends nothing more; it has a while to read the answers that wait."""
+        self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
 
     def pause_writing(self) -> None:
         self._stalled = True
@@ -160,6 +175,9 @@ class BackEnd(asyncio.Protocol, Item):
 
     def _greet(self, greeting: Greeting, data: bytes) -> bytes:
         """The bytes behind the greeting, once it is there."""
+        if data.startswith(HTTP):
+            self._cut(HTTP_REQUEST)
+            return b""
         try:
             greeted = greeting.feed(data)
         except BadLineError as error:
@@ -221,7 +239,7 @@ class BackEnd(asyncio.Protocol, Item):
             line = lines.popleft()
             try:
                 command = push_json.decode(line)
-                if outbox.lane_full and _fans_out(command):
+                if (outbox.lane_full or outbox.held) and self._listener.must_wait(command):
                     lines.appendleft(line)
                     break
                 answers.append(self._listener.execute(command))
@@ -238,7 +256,3 @@ class BackEnd(asyncio.Protocol, Item):
         self._lines.clear()
         self._reader.overrun = True
         self._fault = fault
-
-
-def _fans_out(command: SendToUid | SendToAll) -> bool:
-    return isinstance(command, SendToAll) or len(command.uids) > FEW

@@ -11,7 +11,7 @@ from pushline.listeners.http_connection import HttpConnection
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import ClientProtocol
 from pushline.messages import NORMAL, Close, Encode
-from pushline.metrics import Metrics
+from pushline.metrics import BY_PEER, Metrics
 from pushline.node import Node
 from pushline.wheel import Wheel
 
@@ -57,9 +57,11 @@ class WebSocketListener:
         else:
             http.respond(self._pages.response(request))
 
-    def closed(self, connection: Connection, close: Close) -> None:
+    def closed(self, connection: Connection, close: Close, *, by_peer: bool) -> None:
+        """As Keeper has it."""
         self.node.hub.remove(connection)
-        self.metrics.closed[close.code] += 1
+        self.metrics.upgraded -= 1
+        self.metrics.closed[BY_PEER if by_peer else close.code] += 1
 
     def decoder(self, *, compressed: bool) -> websocket.Decoder:
         """For what a client sends; `compressed` where permessage-deflate was agreed on."""
@@ -67,13 +69,14 @@ class WebSocketListener:
 
     def _upgrade(self, http: HttpConnection, request: Request, rest: bytes) -> None:
         accepted = handshake.accept(request, self._subprotocols, self._origins)
-        if self.limits.connections and self.metrics.open > self.limits.connections:
+        if self.metrics.upgraded >= self.limits.connections > 0:
             raise HttpError(503, "limit of connections reached", (("Retry-After", "5"),))
         params = self._negotiate(request)
         answer = params.answer if params else None
         http.transport.write(handshake.response_101(*accepted, answer))
         encode = params.encode if params else websocket.encode
         connection = WebSocket(http.transport, self, encode)
+        self.metrics.upgraded += 1
         self.protocol.opened(connection)
         http.upgrade(connection, rest)
 
@@ -121,7 +124,7 @@ class WebSocket(Connection):
 
     def _end(self, close: Close) -> None:
         """Answer the peer's Close, or take its answer to ours; TCP is ended by the server."""
-        self.close(NORMAL if close.code == websocket.NO_CODE else close)
+        self.close(NORMAL if close.code == websocket.NO_CODE else close, by_peer=True)
         self.transport.close()
 
     def _fail(self, close: Close) -> None:

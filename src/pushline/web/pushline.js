@@ -17,7 +17,7 @@ globalThis.Pushline = class Pushline {
 
   status = "connecting";
   #handlers = {};
-  #failures = 0; // since a connection lived to a heartbeat
+  #failures = 0; // since the last heartbeat
   #socket;
   #timer;
   #beaten; // when the last heartbeat was due
