@@ -44,7 +44,7 @@ class Echo:
 
 def listener(wheel: Wheel) -> WebSocketListener:
     outbox = Outbox(asyncio.get_running_loop(), CONFIG.limits.queue)
-    pages = Pages(demo=False, text="", auth="open")
+    pages = Pages(demo=False, text="", secret=False, auth="open")
     return WebSocketListener(CONFIG, Node(Hub(), outbox), wheel, Metrics(), Echo(), pages)
 
 

@@ -74,7 +74,10 @@ class Transport(asyncio.Transport):
 
 
 class Keeper:
-    """What connections share; a tick is a second. `closes` notes which ended, and how."""
+    """What connections share; a tick is a second.
+
+    `closes` notes which ended, and how, `left` those of them that ended by themselves.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = 1 << 20) -> None:
         self.wheel = Wheel(1.0)
@@ -82,10 +85,12 @@ class Keeper:
         self.hub = Hub()
         self.close_ticks = 5
         self.closes: list[tuple[Connection, Close]] = []
+        self.left: list[Connection] = []
 
-    def closed(self, connection: Connection, close: Close) -> None:
+    def closed(self, connection: Connection, close: Close, *, by_peer: bool) -> None:
         self.hub.remove(connection)
         self.closes.append((connection, close))
+        self.left += [connection] if by_peer else []
 
     def connect(self, kind: type[Connection] = Connection) -> Connection:
         """A connection that has not logged in."""

@@ -24,6 +24,7 @@ PUBLIC = [
     "push.example.com:443",
     "localhost.example.com:443",
     "3f2a9b:1234",
+    "x" * 63 + ".example.com:1234",
 ]
 NO_ADDRESS = [
     "",
@@ -53,6 +54,8 @@ NO_ADDRESS = [
     "host name:1234",
     "höst:1234",
     "localhost.:1234",
+    "x" * 64 + ":1234",
+    "x" * 64 + ".example.com:1234",
     "unix:",
     "unix:relative.sock",
     "unix:/run/\n.sock",

@@ -108,6 +108,34 @@ def test_one_that_is_lost_is_counted_as_lost_and_has_no_deadline_left(
     assert keeper.wheel.items() == []
 
 
+def test_one_whose_peer_sends_nothing_more_gets_what_waits_and_its_time_to_take_it(
+    loop: Loop, keeper: Keeper, connection: Connection
+) -> None:
+    connection.send(Message(b"one"))
+    connection.ended()
+    assert not connection.send(Message(b"late"))
+    loop.turn()
+    assert transport_of(connection).writes == [text(b"one")]
+    assert keeper.closes == [(connection, ABNORMAL)]
+    keeper.advance(keeper.close_ticks)
+    assert transport_of(connection).aborted
+
+
+def test_whoever_ended_first_is_told_apart(keeper: Keeper) -> None:
+    ours, theirs, vanished, half_closed, answered = (keeper.log_in("uid1") for _ in range(5))
+    ours.close(SHUTDOWN)
+    theirs.close(NORMAL, by_peer=True)
+    vanished.lost()
+    half_closed.ended()
+    answered.close(SHUTDOWN)
+    answered.close(NORMAL, by_peer=True)
+    for connection in (ours, theirs, half_closed, answered):
+        connection.ended()
+        connection.lost()
+    assert len(keeper.closes) == 5
+    assert keeper.left == [theirs, vanished, half_closed]
+
+
 def test_a_lost_one_that_was_closing_has_no_deadline_left(
     keeper: Keeper, connection: Connection
 ) -> None:
@@ -190,11 +218,16 @@ def closed(connection: Connection) -> None:
     connection.close(SHUTDOWN)
 
 
+def ended_by_its_peer(connection: Connection) -> None:
+    connection.ping()
+    connection.ended()
+
+
 @pytest.mark.parametrize(
     "live",
     [
         *(nothing, something_to_send, in_the_lane_of_a_fan_out),
-        *(behind, caught_up, closed_as_slow, closed),
+        *(behind, caught_up, closed_as_slow, closed, ended_by_its_peer),
     ],
 )
 def test_a_lost_connection_leaves_no_work_to_the_garbage_collector(
@@ -208,6 +241,7 @@ def test_a_lost_connection_leaves_no_work_to_the_garbage_collector(
         connection.lost()
         loop.turn(2)
         keeper.closes.clear()
+        keeper.left.clear()
         gone = weakref.ref(connection)
         del connection
         assert gone() is None

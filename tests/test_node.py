@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pushline.commands import SendToAll, SendToUid
+from pushline.commands import Command, SendToAll, SendToUid
 from pushline.connection import Connection
 from pushline.messages import NORMAL, Message
 from pushline.node import Node
@@ -99,3 +99,33 @@ def test_all_who_encode_alike_get_the_same_bytes_object(keeper: Keeper, node: No
     users = [keeper.log_in(f"uid{number}") for number in range(2 * FEW)]
     node.execute(SendToAll("0", Message(ALL)))
     assert len({id(user.pending[0]) for user in users}) == 1
+
+
+# --- whether to wait ----------------------------------------------------------------------------
+
+TOO_MUCH = bytes((1 << 20) + 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SendToUid(("uid1",), "0", Message(TOO_MUCH)),
+        SendToUid(("uid2", "uid1"), "0", Message(TOO_MUCH)),
+        SendToAll("0", Message(TOO_MUCH)),
+    ],
+)
+def test_a_push_waits_while_one_of_a_few_has_only_just_stopped_reading(
+    keeper: Keeper, node: Node, command: Command
+) -> None:
+    connection, _ = keeper.log_in("uid1"), keeper.log_in("uid2")
+    assert not node.strained(command)
+    connection.pause()
+    assert node.strained(command)
+    assert not node.strained(SendToUid(("uid2",), "0", command.message))
+    assert not node.strained(SendToUid(("uid1",), "0", Message(b"short")))
+
+
+def test_a_push_to_many_waits_for_nobody(keeper: Keeper, node: Node) -> None:
+    for _ in range(FEW + 1):
+        keeper.log_in("uid1").pause()
+    assert not node.strained(SendToAll("0", Message(TOO_MUCH)))

@@ -4,6 +4,7 @@ A frame here is the message's own bytes.
 """
 
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import count
 
 import pytest
@@ -17,9 +18,13 @@ from pushline.outbox import (
     FEW,
     FRAME_COST,
     LANE_BYTES,
+    NOTHING,
     PASS_CREDIT,
+    PATIENCE,
+    SINK,
     SLICE,
     SLICE_BYTES,
+    Held,
     Outbox,
     Writer,
 )
@@ -379,6 +384,53 @@ def test_whoever_overflows_may_leave_the_index_that_is_sent_to(outbox: Outbox, s
     assert list(index) == crowd[1:-1]
 
 
+# --- one that has only just stopped ------------------------------------------------------------
+
+
+def test_how_many_do_not_keep_up_is_known(outbox: Outbox) -> None:
+    crowd = peers(outbox, 5)
+    for peer in crowd:
+        peer.pause()
+    assert outbox.held == 5
+    crowd[0].resume()
+    crowd[0].resume()
+    crowd[1].seal()
+    crowd[1].resume()
+    send(outbox, [crowd[2]], bytes(LIMIT))
+    crowd[2].seal()
+    assert outbox.held == 2
+
+
+@pytest.mark.parametrize("buffered", [0, 100])
+def test_one_that_has_just_stopped_is_strained_by_what_would_be_too_much(
+    outbox: Outbox, peer: Peer, buffered: int
+) -> None:
+    peer.wire.buffered = buffered
+    peer.pause()
+    send(outbox, [peer], bytes(100))
+    room = LIMIT - buffered - 100 - FRAME_COST
+    assert not peer.strained(room)
+    assert peer.strained(room + 1)
+
+
+def test_one_that_has_stopped_for_long_is_waited_for_no_more(loop: Loop, peer: Peer) -> None:
+    peer.pause()
+    loop.now += PATIENCE * 0.99
+    assert peer.strained(LIMIT + 1)
+    loop.now += PATIENCE * 0.02
+    assert not peer.strained(LIMIT + 1)
+
+
+def test_one_that_keeps_up_or_is_closed_is_not_strained(peer: Peer) -> None:
+    assert not peer.strained(LIMIT + 1)
+    peer.pause()
+    peer.resume()
+    assert not peer.strained(LIMIT + 1)
+    peer.pause()
+    peer.seal()
+    assert not peer.strained(LIMIT + 1)
+
+
 # --- the end ------------------------------------------------------------------------------------
 
 
@@ -449,31 +501,31 @@ def test_what_the_server_itself_sends_takes_no_credit(outbox: Outbox, peer: Peer
     assert outbox.credit == PASS_CREDIT
 
 
-def test_whoever_waits_is_called_once_when_the_pass_has_been_flushed(
+def test_whoever_waits_is_called_once_when_the_loop_has_seen_what_the_pass_has_done(
     loop: Loop, outbox: Outbox, peer: Peer
 ) -> None:
+    """A transport may say meanwhile that its peer does not keep up, or does again."""
     seen: list[tuple[bytes, int]] = []
-
-    def look() -> None:
-        seen.append((peer.wire.written, outbox.credit))
-
+    outbox.after_pass(lambda: seen.append((peer.wire.written, outbox.credit)))
     send(outbox, [peer], b"one")
-    outbox.after_pass(look)
+    loop.turn()
+    assert seen == []
     loop.turn(3)
     assert seen == [(b"one", PASS_CREDIT)]
 
 
-def test_waiting_alone_makes_a_pass(loop: Loop, outbox: Outbox) -> None:
-    """Pushes to nobody take credit too, and nothing is flushed for them."""
+def test_pushes_to_nobody_take_credit_too_which_waiting_alone_renews(
+    loop: Loop, outbox: Outbox
+) -> None:
     send(outbox, [], bytes(PASS_CREDIT))
     assert outbox.credit == 0
     seen: list[int] = []
     outbox.after_pass(lambda: seen.append(outbox.credit))
-    loop.turn()
+    loop.turn(2)
     assert seen == [PASS_CREDIT]
 
 
-def test_whoever_waits_again_is_called_in_the_next_pass(loop: Loop, outbox: Outbox) -> None:
+def test_whoever_waits_again_is_called_again(loop: Loop, outbox: Outbox) -> None:
     turns = count()
 
     def wait_again() -> None:
@@ -481,7 +533,7 @@ def test_whoever_waits_again_is_called_in_the_next_pass(loop: Loop, outbox: Outb
         outbox.after_pass(wait_again)
 
     outbox.after_pass(wait_again)
-    loop.turn(5)
+    loop.turn(10)
     assert next(turns) == 5
 
 
@@ -548,13 +600,13 @@ class AnyUse(RuleBasedStateMachine):
     @rule(chosen=SOME)
     def pause(self, chosen: list[int]) -> None:
         for number in chosen:
-            self.peers[number].pause()
+            _pause(self.peers[number])
 
     @rule(chosen=SOME)
     def pause_when_written_to(self, chosen: list[int]) -> None:
         for number in chosen:
             peer = self.peers[number]
-            peer.wire.when_written = peer.pause
+            peer.wire.when_written = partial(_pause, peer)
 
     @rule(chosen=SOME)
     def resume(self, chosen: list[int]) -> None:
@@ -579,6 +631,7 @@ class AnyUse(RuleBasedStateMachine):
         self.loop.turn()
         for peer, frames in self.sent.items():
             assert b"".join(frames).startswith(peer.wire.written)
+        assert self.outbox.held == sum(isinstance(peer.pending, Held) for peer in self.peers)
 
     def teardown(self) -> None:
         self.resume_all()
@@ -587,6 +640,8 @@ class AnyUse(RuleBasedStateMachine):
             if not peer.overflowed:
                 assert peer.wire.written == b"".join(frames)
         assert not self.outbox.lane_full
+        assert self.outbox.held == 0
+        assert NOTHING == SINK == []
         assert self.outbox.overflows == sum(peer.overflowed for peer in self.peers)
         self.loop.close()
 
@@ -598,6 +653,12 @@ class AnyUse(RuleBasedStateMachine):
         assert count == len(took)
         for peer in took:
             self.sent[peer].append(frame)
+
+
+def _pause(peer: Peer) -> None:
+    """Once, as a transport does."""
+    if not isinstance(peer.pending, Held):
+        peer.pause()
 
 
 def _resume(peer: Peer) -> None:

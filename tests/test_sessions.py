@@ -13,9 +13,6 @@ from tests.core import Keeper, Loop, transport_of
 
 CHALLENGE = 3
 
-LogIn = Callable[..., Connection]
-"""Of a uid and, if need be, a utype."""
-
 
 class Door:
     """Logs in new connections by one policy."""
@@ -37,9 +34,9 @@ class Door:
         self._sessions.login(connection, uid, utype)
         return connection
 
-    def again(self, connection: Connection, uid: str) -> None:
-        """What a listener does not stop: one that still waits sends another login."""
-        self._sessions.login(connection, uid, "0")
+    @property
+    def challengers(self) -> set[Connection]:
+        return self._sessions.challengers
 
     def inside(self, uid: str = "uid1", utype: str = "0") -> list[Connection]:
         return list(self.keeper.hub.of_uid(uid, utype))
@@ -190,13 +187,16 @@ def test_of_two_that_wait_one_is_let_in_and_is_then_the_older(keeper: Keeper, do
     assert door.inside() == [inside]
 
 
-def test_whoever_waits_is_no_other_meanwhile(keeper: Keeper, door: Door) -> None:
-    older, newer = door.log_in(), door.log_in()
-    door.again(newer, "uid2")
-    assert door.inside("uid2") == []
-    keeper.advance(CHALLENGE)
-    assert door.inside("uid2") == []
-    assert keeper.closes == [(older, REPLACED)]
+def test_whoever_waits_is_known_to_wait(keeper: Keeper, door: Door) -> None:
+    """So that another login of it is not taken, and a shutdown tells it too."""
+    older, second, third = (door.log_in() for _ in range(3))
+    assert door.challengers == {second, third}
+    third.lost()
+    keeper.advance(1)
+    assert door.challengers == {second}
+    speak(older)
+    keeper.advance(1)
+    assert door.challengers == set()
 
 
 def test_the_challenged_are_watched_as_before(keeper: Keeper, door: Door) -> None:
@@ -218,3 +218,4 @@ def test_a_decided_challenge_leaves_nothing_behind(keeper: Keeper, door: Door) -
     keeper.advance(1)
     assert keeper.wheel.items() == []
     assert keeper.hub.connections == {}
+    assert door.challengers == set()

@@ -8,22 +8,42 @@ from pathlib import Path
 
 from pushline import __version__
 from pushline.client import Client
+from pushline.client.address import DEFAULT_ADDRESS
 from pushline.codecs import login
 from pushline.config import KEYS, Config, describe, load, read
+from pushline.config.sources import Key
 from pushline.errors import ClientError, ConfigError, InvalidPushError, PushlineError
 from pushline.names import check_name
 from pushline.push import push_lines, push_one
 from pushline.serve import serve
 
-PUSH_FAILED, WRONG_USAGE, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
+PUSH_FAILED, WRONG_USAGE, NO_ANSWER, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
+EXIT_CODES = """\
+exit codes:
+  0  every push was answered ok
+  1  a push was answered fail
+  2  wrong usage or configuration
+  3  the server could not be asked"""
+DATA = """'{"text": "hello"}'"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
-    0: done; 1: a push was answered with `fail`; 2: wrong usage or configuration; 3: the server
-    could not be asked.
+    Those of EXIT_CODES, and as a shell has them: 130 after Ctrl-C; 141 (SIGPIPE) where nobody
+    reads what it prints.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # at the interpreter's end nobody could catch what it raises
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -40,10 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pushline", description="A real-time push server.")
     parser.add_argument("--version", action="version", version=f"pushline {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_serve(commands.add_parser("serve", help="hold the browsers, take the back ends' pushes"))
-    _add_push(commands.add_parser("push", help="push to users, as a back end does"))
-    _add_token(commands.add_parser("token", help="print the login message of a user"))
-    _add_config(commands.add_parser("config", help="print the configuration in force"))
+    for name, (what, add) in _COMMANDS.items():
+        description = f"{what[0].upper()}{what[1:]}."
+        add(commands.add_parser(name, help=what, description=description))
     return parser
 
 
@@ -54,19 +73,26 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
 
 def _add_push(command: argparse.ArgumentParser) -> None:
     command.usage = "pushline push [options] UID... JSON | --all JSON | < LINES"
-    command.description = "Push a JSON object to users, or ready lines from standard input."
-    command.add_argument("words", nargs="*", metavar="UID... JSON", help="whom, and a JSON object")
+    command.epilog = EXIT_CODES
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument(
+        "words", nargs="*", metavar="UID... JSON", help="uids of users, then a JSON object for them"
+    )
     command.add_argument("--all", action="store_true", help="everyone, instead of UIDs")
-    command.add_argument("--utype", metavar="N", help="the user type (0)")
-    command.add_argument("--text", metavar="H:P", help="the server's text port (127.0.0.1:5678)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="a TOML file")
+    command.add_argument("--utype", metavar="N", help="the user type (default: 0)")
+    command.add_argument(
+        "--text",
+        metavar="H:P",
+        help=f"the server's text port (default: the configuration's first, {DEFAULT_ADDRESS})",
+    )
+    _add_file(command)
     command.set_defaults(run=_push)
 
 
 def _add_token(command: argparse.ArgumentParser) -> None:
-    command.add_argument("uid", metavar="UID")
-    command.add_argument("--utype", default="0", metavar="N", help="the user type (0)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="a TOML file")
+    command.add_argument("uid", metavar="UID", help="the uid of the user who is to log in")
+    command.add_argument("--utype", default="0", metavar="N", help="the user type (default: 0)")
+    _add_file(command)
     command.set_defaults(run=_token)
 
 
@@ -75,42 +101,82 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_print_config)
 
 
+def _add_file(command: argparse.ArgumentParser) -> None:
+    help_text = "a TOML file with settings (default: none)"
+    command.add_argument("--config", type=Path, metavar="FILE", help=help_text)
+
+
 def _add_settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", type=Path, metavar="FILE", help="a TOML file")
+    _add_file(command)
     for key in KEYS.values():
         if key.flag:
-            destination = f"{key.section}.{key.name}"
-            command.add_argument(key.flag, dest=destination, metavar="VALUE", help=key.doc)
+            help_text = f"{key.doc} (default: {_default(key)})"
+            command.add_argument(key.flag, dest=key.dotted, metavar=key.metavar, help=help_text)
+
+
+def _default(key: Key) -> str:
+    several = isinstance(key.default, tuple)
+    return ", ".join(map(str, key.default)) if several else key.default or "automatic"
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "serve": ("hold the browsers, take the back ends' pushes", _add_serve),
+    "push": ("push a JSON object to users, or ready lines from standard input", _add_push),
+    "token": ("print the login message of a user", _add_token),
+    "config": ("print the configuration in force, secrets masked", _add_config),
+}
 
 
 def _config(options: argparse.Namespace, loader: Callable[..., Config]) -> Config:
     given = {
-        name: value
-        for name in KEYS
-        if (value := getattr(options, ".".join(name), None)) is not None
+        name: _given(key, value)
+        for name, key in KEYS.items()
+        if (value := getattr(options, key.dotted, None)) is not None
     }
     return loader(options.config, os.environ, given)
 
 
+def _given(key: Key, value: str) -> str:
+    if not value and not key.default:
+        raise ConfigError(f"{key.flag}: {key.metavar}, or leave the flag out; not an empty value")
+    return value
+
+
 def _push(options: argparse.Namespace) -> int:
+    _check_words(options)
     text = _config(options, read).text
-    address = options.text or next(map(str, text.listen), "127.0.0.1:5678")
+    address = next(map(str, text.listen), DEFAULT_ADDRESS)
+    address = address if options.text is None else options.text
     with Client(address, secret=text.secret, max_line=text.max_line) as client:
-        if not options.words and not options.all:
-            return _push_lines(client)
-        return _push_one(client, options)
+        return _push_one(client, options) if options.words else _push_lines(client)
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Raises ConfigError for arguments that are neither one push nor none."""
+    words, whom = len(options.words), "--all" if options.all else "alice"
+    example = f"pushline push {whom} {DATA}"
+    if words == 0 and (options.all or options.utype is not None):
+        raise ConfigError(
+            f"the JSON object is missing, as in: {example} "
+            "(ready lines from standard input name their own uid and utype)"
+        )
+    if words == 1 and not options.all:
+        missing = "UID" if options.words[0].startswith("{") else "JSON object"
+        raise ConfigError(f"the {missing} is missing, as in: {example}")
+    if words > 1 and options.all:
+        raise ConfigError("push to one or more UIDs, or to --all: one of both")
 
 
 def _push_lines(client: Client) -> int:
+    if sys.stdin.isatty():
+        print("pushline: reading lines, Ctrl-D ends", file=sys.stderr)
     ok, failed = push_lines(client, sys.stdin.buffer)
     print(f"{ok} ok, {failed} fail")
     return PUSH_FAILED if failed else 0
 
 
 def _push_one(client: Client, options: argparse.Namespace) -> int:
-    *uids, json = options.words or [""]
-    if options.all == bool(uids):
-        raise ConfigError("push to one or more UIDs, or to --all: one of both")
+    *uids, json = options.words
     ok = push_one(client, uids, json, options.utype)
     print("ok" if ok else "fail")
     return 0 if ok else PUSH_FAILED
@@ -119,7 +185,10 @@ def _push_one(client: Client, options: argparse.Namespace) -> int:
 def _token(options: argparse.Namespace) -> int:
     secret = _config(options, read).auth.secret
     if not secret:
-        raise ConfigError("no auth.secret is set: tokens are made with it, and proven with it")
+        raise ConfigError(
+            "no auth.secret, with which tokens are made: set PUSHLINE_AUTH_SECRET, "
+            "or give --config FILE"
+        )
     print(login.encode(check_name(options.uid), check_name(options.utype), secret))
     return 0
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pushline.connection import Connection
 
 FEW = 8
-"""Up to so many connections of one key stand in a tuple, a sixth of a dict's memory."""
+"""Up to so many connections of one key stand in a tuple: one takes 48 bytes, in a dict 224."""
 
 
 def random_id() -> int:

@@ -55,7 +55,7 @@ def _push_or_say_why(client: Client, line: bytes, number: int) -> bool:
     try:
         return client.push_line(line)
     except InvalidPushError as error:
-        print(f"pushline: line {number}: {error}", file=sys.stderr)
+        tqdm.write(f"pushline: line {number}: {error}", file=sys.stderr)  # above a bar
         return False
 
 

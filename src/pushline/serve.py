@@ -17,6 +17,8 @@ from pushline.service import Service
 log = logging.getLogger(__name__)
 
 FEW_DESCRIPTORS = 10_000
+OWN_DESCRIPTORS = 20
+"""What the server itself has open: its ports, its event loop, its output."""
 
 
 def serve(config: Config) -> int:
@@ -66,7 +68,8 @@ def banner(service: Service, descriptors: int) -> list[str]:
     lines += [f"  browsers    {_url(scheme, at)}" for at in service.websocket]
     lines += [f"  back ends   {at}   one line of JSON, one push" for at in service.text]
     lines += [f"  operators   http://{at}/ready  http://{at}/metrics" for at in service.http]
-    lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in service.demo]
+    pages = [at for at in service.demo if not at.path]  # no browser opens a Unix socket
+    lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in pages]
     lines += [
         f"  login       {_login(config)}",
         f"  limits      {_limits(config, descriptors)}",
@@ -74,8 +77,8 @@ def banner(service: Service, descriptors: int) -> list[str]:
     ]
     if descriptors < FEW_DESCRIPTORS:
         lines += [
-            f"  Only {descriptors} descriptors (one for each connection): raise the hard limit with"
-            " `ulimit -Hn`, or LimitNOFILE= in a systemd unit.",
+            f"  warning: only {descriptors} descriptors, one for each connection: raise the limit"
+            " with `ulimit -n 100000`, or LimitNOFILE= in a systemd unit.",
             "",
         ]
     return [*lines, "  Ctrl-C stops it.", ""]
@@ -92,7 +95,8 @@ def _login(config: Config) -> str:
 
 def _limits(config: Config, descriptors: int) -> str:
     limits = config.limits
-    most = min(limits.connections or descriptors, descriptors)
+    room = max(0, descriptors - OWN_DESCRIPTORS)
+    most = min(limits.connections or room, room)
     return (
         f"{most} connections, {size_text(limits.message)} a message, "
         f"{size_text(limits.queue)} waiting for a slow reader"

@@ -165,7 +165,12 @@ class Service:
 
     def _pages(self, demo: bool) -> Pages:
         text = ", ".join(map(str, self.text[:1]))
-        return Pages(demo=demo, text=text, auth=self.config.auth_mode)
+        return Pages(
+            demo=demo,
+            text=text,
+            auth=self.config.auth_mode,
+            secret=bool(self.config.text.secret),
+        )
 
     def _connections(self) -> list[Connection]:
         """All that have been upgraded: logged in, waiting to be, or with a deadline for it."""

@@ -5,7 +5,6 @@ import pytest
 import pushline.client
 from pushline.client import default
 from pushline.client.sync import Client
-from pushline.errors import ConfigError
 from tests.client.peer import Peer, guard
 
 
@@ -68,7 +67,7 @@ def test_configure_again_closes_the_connection_to_where_it_was(peer: Peer) -> No
 
 
 def test_a_wrong_address_is_told_by_configure() -> None:
-    with pytest.raises(ConfigError, match="'localhost' is no address"):
+    with pytest.raises(pushline.client.ConfigError, match="'localhost' is no address"):
         pushline.client.configure("localhost")
 
 

@@ -132,7 +132,7 @@ def test_a_uid_that_cannot_be_is_refused(uid: Any) -> None:
 
 @pytest.mark.parametrize("nobody", [[], (), set(), iter(())])
 def test_a_push_to_no_uid_is_no_broadcast(nobody: Any) -> None:
-    with pytest.raises(InvalidPushError, match="push_all is for everyone"):
+    with pytest.raises(BadNameError, match="push_all is for everyone"):
         composer.to_uid(nobody, {}, None)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -286,9 +287,9 @@ async def test_a_server_that_hangs_up_at_once_is_an_error_and_no_endless_loop(pe
     assert peer.accepted == 3
 
 
-@pytest.mark.parametrize("address", ["no-such-host.invalid:1", f"{'x' * 70}.invalid:1"])
-async def test_a_host_that_is_not_found_is_unavailable(address: str) -> None:
-    wire = Wire(Address.parse(address), timeout=PATIENCE)
+@pytest.mark.parametrize("host", ["no-such-host.invalid", f"{'x' * 70}.invalid"])
+async def test_a_host_that_is_not_found_is_unavailable(host: str) -> None:
+    wire = Wire(Address(host, 1), timeout=PATIENCE)
     with pytest.raises(UnavailableError, match="cannot connect to"):
         await wire.ask([b"{}"])
 
@@ -435,8 +436,8 @@ def test_a_wire_cannot_serve_two_event_loops_at_a_time(peer: Peer) -> None:
         one.run(wire.close())
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "2", None])
+def test_a_timeout_that_is_none_is_refused(timeout: Any) -> None:
     with pytest.raises(ConfigError, match="timeout"):
         Wire(Address.parse("h:1"), timeout=timeout)
 
@@ -446,6 +447,12 @@ def test_a_secret_that_cannot_be_sent_is_refused_and_not_shown(secret: str) -> N
     with pytest.raises(ConfigError, match="the client's secret is printable") as caught:
         Wire(Address.parse("h:1"), secret=secret)
     assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", [None, b"s3cret", 42])
+def test_a_secret_that_is_no_text_is_refused(secret: Any) -> None:
+    with pytest.raises(ConfigError, match="empty, if there is none"):
+        Wire(Address.parse("h:1"), secret=secret)
 
 
 def test_errors_are_client_errors() -> None:

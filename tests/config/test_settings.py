@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pushline.config.settings import KEYS, SECTIONS, Address, Auth, Config, check, describe, load
 from pushline.config.sources import Key, Name
+from pushline.config.values import MASK, quoted
 from pushline.errors import ConfigError
 
 Case = tuple[Key, str]
@@ -57,7 +58,10 @@ WRONG_IN_A_FILE = [
     (BOOLEANS, ["0", "1", '"true"', '"yes"', '""', "[true]"]),
     (WORDS, ["true", "0", '"Info"', '"all "', '"x"', '["all"]']),
     (PATHS, ["true", "0", '["a"]', '"a\\nb"', '"a\\u0000"', '"a\\u202eb"']),
-    (SECRETS, ["true", "12345", '["a"]', '"a\\nb"', '" a"', '"a "', f'"{"x" * 513}"']),
+    (
+        SECRETS,
+        ["true", "12345", '["a"]', '"a\\nb"', '" a"', '"a "', f'"{"x" * 513}"', '"********"'],
+    ),
     (ADDRESSES, ["true", "1234", '""', '":1234"', '["127.0.0.1:1", "x"]', '["127.0.0.1:1", 5]']),
     (NETWORKS, ["true", "10", '""', '"10.0.0.1/8"', '"10.0.0.0/33"', '["::/0", "x"]']),
     (ORIGINS, ["true", "1", '""', '"*"', '"null"', '"example.com"', '"https://a.com/"']),
@@ -71,7 +75,7 @@ WRONG_IN_A_TEXT = [
     (BOOLEANS, ["", "2", "on", "off", " true", "ja"]),
     (WORDS, [" ", "Info", "all,newest", '"all"']),
     (PATHS, ["a\nb", "a\0b", "\udcff"]),
-    (SECRETS, ["a\nb", " a", "a\n", "\udcff", "x" * 513]),
+    (SECRETS, ["a\nb", " a", "a\n", "\udcff", "x" * 513, "*", "********"]),
     (ADDRESSES, ["1234", ":1234", "127.0.0.1:1,", ",", "127.0.0.1:1;127.0.0.1:2"]),
     (NETWORKS, ["x", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8 ::1"]),
     (TOKENS, ["a b", "a,", "ä"]),
@@ -406,7 +410,11 @@ SAFE = [
 @pytest.mark.parametrize(("content", "why"), UNSAFE)
 def test_settings_that_do_not_go_together_are_refused(path: Path, content: str, why: str) -> None:
     path.write_text(content)
-    assert refusal(path, {}, {}) == why
+    assert refusal(path, {}, {}) == f"{path}: {why}"
+
+
+def test_without_a_file_none_is_named() -> None:
+    assert refusal(None, {"PUSHLINE_AUTH_MODE": "token"}, {}).startswith('auth.mode = "token"')
 
 
 @pytest.mark.parametrize("content", SAFE)
@@ -450,7 +458,7 @@ def test_the_auth_mode_in_force_is_shown() -> None:
 @pytest.mark.parametrize("content", SAFE)
 def test_what_is_shown_is_what_was_read(path: Path, content: str) -> None:
     config = from_toml(path, content)
-    shown = from_toml(path, describe(config))
+    shown = from_toml(path, describe(config).replace(quoted(MASK), '"s"'))
     assert describe(shown) == describe(config)
     assert shown.limits == config.limits
     assert shown.websocket == config.websocket
@@ -460,6 +468,15 @@ def test_secrets_are_masked_and_an_unset_one_is_empty() -> None:
     shown = described(load(None, SECRET, {}))
     assert (shown["auth"]["secret"], shown["text"]["secret"]) == ("********", "********")
     assert described(Config())["auth"]["secret"] == ""
+
+
+def test_what_masks_a_secret_is_none_itself(path: Path) -> None:
+    path.write_text(describe(load(None, SECRET, {})))
+    assert refusal(path, {}, {}).endswith("and not only asterisks, which mask one")
+
+
+def test_a_secret_may_have_asterisks_in_it() -> None:
+    assert load(None, {"PUSHLINE_AUTH_SECRET": "**a**"}, {}).auth.secret == "**a**"
 
 
 def test_no_secret_is_in_a_representation() -> None:

@@ -165,3 +165,13 @@ def _break_many(server: Server, count: int) -> None:
         with _user(server) as browser:
             browser.send_raw(faults[number % len(faults)])
             browser.close_code()
+
+
+def test_a_close_by_the_client_is_not_counted_as_the_servers(server: Server) -> None:
+    before = server.metrics().get('closed_total{code="client"}', 0)
+    with connect(server.websocket).login("u") as browser:
+        browser.send_frame(CLOSE, (3008).to_bytes(2, "big"))
+        browser.wait_ended()
+    after = server.metrics()
+    assert after['closed_total{code="client"}'] == before + 1
+    assert 'closed_total{code="3008"}' not in after

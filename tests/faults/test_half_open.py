@@ -132,7 +132,7 @@ class _Keeper:
         self.close_ticks = self.wheel.ticks(Config().limits.close_timeout)
         self.ends: list[tuple[int, int]] = []
 
-    def closed(self, connection: Connection, close: Close) -> None:
+    def closed(self, connection: Connection, close: Close, *, by_peer: bool) -> None:
         self.ends.append((close.code, self.wheel.now))
 
 

@@ -4,10 +4,11 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.browser import CLOSE, DEADLINE, PING, PONG, TEXT, Browser, encoded
+from tests.browser import CLOSE, DEADLINE, PING, PONG, TEXT, Browser, connect, encoded
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.crowd import Frames, Readers, browsers
 from tests.faults.unharmed import MEMORY, unharmed, wait_until
@@ -182,3 +183,26 @@ def test_a_ping_flood_that_is_read_is_answered(server: Server) -> None:
         for _ in range(100):
             browser.send_raw(encoded(PING, b"!") * 100)
             assert [browser.receive() for _ in range(100)] == [(PONG, b"!")] * 100
+
+
+@pytest.mark.parametrize(("size", "count"), [(1_040_000, 10), (300_000, 40), (100_000, 100)])
+def test_a_reader_that_keeps_up_is_not_closed_by_bursts_of_long_lines(
+    size: int, count: int
+) -> None:
+    """A back end that writes faster than anyone can read has to wait for it."""
+    line = b'{"uid":"reader","data":"%b"}' % (b"x" * size)
+    expected = count * (10 + len(line))  # each with the head of a long frame
+    with (
+        Server() as server,
+        connect(server.websocket).login("reader") as reader,
+        BackEnd(server.text) as back_end,
+    ):
+        reader.settle()
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(back_end.send, (line + b"\n") * count)
+            while expected > 0:
+                received = len(reader.socket.recv(1 << 20))
+                assert received, "closed"
+                expected -= received
+            sending.result()
+        assert all(back_end.answer() for _ in range(count))

@@ -3,7 +3,9 @@
 import hmac
 import os
 import re
+import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import pytest
 from pushline.codecs.greeting import Greeting
 from pushline.config import Config
 from pushline.errors import BadLineError
-from tests.browser import Browser
+from tests.browser import Browser, connect, dial
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.crowd import browsers, sockets
 from tests.faults.unharmed import unharmed, wait_until
@@ -219,3 +221,21 @@ def _serve(*arguments: str) -> "subprocess.CompletedProcess[str]":
         timeout=30,
         check=False,
     )
+
+
+def test_a_peer_that_is_gone_before_it_was_accepted_is_in_no_trusted_network() -> None:
+    """It has no name any more, but its line may still be there to be read."""
+    with (
+        Server(TEXT_TRUSTED_NETWORKS="10.0.0.0/8") as server,
+        connect(server.websocket).login("u") as browser,
+    ):
+        browser.settle()
+        server.signal(signal.SIGSTOP)
+        for _ in range(20):
+            with dial(server.text) as plug:
+                plug.sendall(b'{"uid":"u","forged":true}\n')
+                reset = struct.pack("ii", 1, 0)
+                plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        server.signal(signal.SIGCONT)
+        wait_until(lambda: server.metrics().get('bad_lines_total{kind="auth"}') == 20)
+        assert server.metrics()["deliveries_total"] == 0

@@ -27,7 +27,6 @@ NONE = [
     b"\n",
     b"AUTH open s3same\n",
     PUSH + b"\n" + RIGHT,
-    b"POST / HTTP/1.1\r\n",
     b"!help\n",
     b"x" * 10_000,
 ]
@@ -104,6 +103,14 @@ def test_without_the_secret_it_is_fail_and_closed_on_loopback_too(
         back_end.send(first + RIGHT + PUSH + b"\n")
         assert back_end.rest() == b"fail\n"
         assert wrong_secrets(server) == before + 1
+        assert messages(page) == []
+
+
+def test_an_http_request_without_the_secret_is_cut_off_without_a_word(server: Server) -> None:
+    with tab(server, "uid1") as page, BackEnd(server, source=STRANGER) as back_end:
+        back_end.send(b"POST / HTTP/1.1\r\n" + RIGHT + PUSH + b"\n")
+        assert back_end.rest() == b""
+        assert server.metrics()['bad_lines_total{kind="http"}'] == 1
         assert messages(page) == []
 
 

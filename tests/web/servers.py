@@ -26,12 +26,19 @@ PUSHLINE = str(Path(sys.executable).with_name("pushline"))
 class Pushline:
     """A `pushline serve` process. Started again, it listens where it did before."""
 
-    def __init__(self, *options: str, text: str = "127.0.0.1:0", secret: str = "") -> None:
+    def __init__(
+        self,
+        *options: str,
+        text: str = "127.0.0.1:0",
+        secret: str = "",
+        text_secret: str = "",
+    ) -> None:
         self._options = options
+        self._text_secret = text_secret
         # On the PATH the page's commands are called by their short names.
         path = f"{Path(PUSHLINE).parent}{os.pathsep}{os.environ['PATH']}"
-        settings = {"PUSHLINE_AUTH_SECRET": secret} if secret else {}
-        self._environment = os.environ | {"PATH": path} | settings
+        secrets = {"PUSHLINE_AUTH_SECRET": secret, "PUSHLINE_TEXT_SECRET": text_secret}
+        self._environment = os.environ | {"PATH": path} | secrets
         self.websocket = "127.0.0.1:0"
         self.text = text
 
@@ -73,8 +80,12 @@ class Pushline:
 
     def push_line(self, line: str) -> str:
         with _connect(self.text) as back_end:
+            answers = back_end.makefile()
+            if self._text_secret:
+                back_end.sendall(f"auth {self._text_secret}\n".encode())
+                assert answers.readline() == "ok\n", "the secret was not taken"
             back_end.sendall(line.encode() + b"\n")
-            return back_end.makefile().readline().strip()
+            return answers.readline().strip()
 
     def run(self, *arguments: str) -> str:
         """What `pushline ARGUMENTS` prints, with this server's secret."""

@@ -19,6 +19,8 @@ from tests.web.servers import Pushline
 WEB = files("pushline") / "web"
 TOKEN_OF_42 = "c6dc8f189e84d57322ff1f6d30e24c01"
 """Of utype 1 and the secret s3: the example on the protocol's page."""
+NAMES = ("shell", "bash", "python", "php")
+"""Of the ways to push."""
 AWKWARD = """it's <b>"me"\\n</b> & $HOME `id` !!"""
 
 
@@ -69,6 +71,13 @@ def server() -> Iterator[Pushline]:
 @pytest.fixture(scope="module")
 def secured() -> Iterator[Pushline]:
     with Pushline("--auth", "token", secret="s3") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Pushline]:
+    """Its secret is the word that stands for one in the page's commands: they run as they are."""
+    with Pushline(text_secret="SECRET") as server:
         yield server
 
 
@@ -286,7 +295,7 @@ def test_a_phone_never_scrolls_sideways(tab: Tab, server: Pushline) -> None:
     connected(tab)
     push(server, uid="W" * 255, text="W" * 500)
     messages_came(tab)
-    for name in ("shell", "netcat", "python", "php"):
+    for name in NAMES:
         tab.element(f"tab-{name}").click()
         assert tab.run("return document.documentElement.scrollWidth") == 360
 
@@ -294,21 +303,21 @@ def test_a_phone_never_scrolls_sideways(tab: Tab, server: Pushline) -> None:
 # --- the commands -----------------------------------------------------------------------------
 
 
-def run(name: str, command: str) -> None:
-    """Run a command of the page, as it stands there, with the program that it is meant for."""
-    nc = "nc() { cat >/dev/tcp/${@: -2:1}/${@: -1}; }; "  # not everybody has the program
+def run(name: str, command: str) -> str:
+    """What a command of the page prints, run as it stands there by the program it is meant for."""
     path = f"PATH={Path(sys.executable).parent}:$PATH; "
     arguments = {
         "shell": ["bash", "-c", path + command],
-        "netcat": ["bash", "-c", nc + command],
+        "bash": ["bash", "-c", command],
         "python": [sys.executable, "-c", command],
         "php": ["php", "-r", command],
     }[name]
-    subprocess.run(arguments, check=True, timeout=20, stdout=subprocess.DEVNULL)
+    done = subprocess.run(arguments, check=True, timeout=20, stdout=subprocess.PIPE, text=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize("uid", ["uid1", AWKWARD, "-rf", "é\u2028中", "="])
-@pytest.mark.parametrize("name", ["shell", "netcat", "python", "php"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_shown_command_pushes_to_the_page(
     tab: Tab, server: Pushline, name: str, uid: str
 ) -> None:
@@ -319,6 +328,31 @@ def test_the_shown_command_pushes_to_the_page(
     run(name, tab.text("command"))
     messages_came(tab, 2)
     assert received(tab)[0] == {"uid": uid, "percent": "88%"}
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [("shell", "ok\n"), ("bash", "ok\nok\n"), ("python", ""), ("php", "ok\nok\n")],
+)
+def test_the_shown_command_gives_the_secret_that_the_server_asks_for(
+    tab: Tab, guarded: Pushline, name: str, answers: str
+) -> None:
+    open_page(tab, guarded, "uid1")
+    connected(tab)
+    assert tab.element("secret").is_displayed()
+    push(guarded, uid="uid1", n=0)
+    tab.element(f"tab-{name}").click()
+    assert run(name, tab.text("command")) == answers
+    messages_came(tab, 2)
+    assert received(tab)[0] == {"uid": "uid1", "percent": "88%"}
+
+
+def test_a_server_without_a_secret_is_not_given_one(tab: Tab, server: Pushline) -> None:
+    open_page(tab, server, "uid1")
+    assert not tab.element("secret").is_displayed()
+    for name in NAMES:
+        tab.element(f"tab-{name}").click()
+        assert "SECRET" not in tab.text("command")
 
 
 def test_a_click_copies_the_command(tab: Tab, server: Pushline) -> None:
@@ -351,6 +385,7 @@ def test_the_shown_command_finds_a_unix_socket(tab: Tab, tmp_path: Path, name: s
         tab.element(f"tab-{name}").click()
         run(name, tab.text("command"))
         messages_came(tab, 2)
+        assert not tab.element("tab-bash").is_displayed()  # /dev/tcp is no way to it
 
 
 def test_without_a_text_port_no_command_is_shown(tab: Tab) -> None:

@@ -13,7 +13,7 @@ from pushline.config.settings import KEYS, SECTIONS
 from pushline.config.sources import Key
 
 MARK = (
-    "<!-- From here on made from src/pushline/config.py: "
+    "<!-- From here on made from src/pushline/config/settings.py: "
     "python -m pushline.config.page docs/configuration.md -->\n"
 )
 _HEAD = "| Key | Default | Allowed | What it is |\n|---|---|---|---|\n"

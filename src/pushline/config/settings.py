@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pushline.address import Address
-from pushline.config.sources import Key, Name, from_environment, from_file, from_flags
+from pushline.config.sources import Key, Name, error_at, from_environment, from_file, from_flags
 from pushline.config.values import (
     ADDRESSES,
     FLAG,
@@ -34,9 +34,9 @@ __all__ = ["KEYS", "SECTIONS", "Address", "Config", "check", "describe", "load",
 T = TypeVar("T")
 
 
-def setting(kind: Kind[T], default: object, doc: str, *, flag: str = "") -> T:
+def setting(kind: Kind[T], default: object, doc: str, *, flag: str = "", metavar: str = "") -> T:
     """A field of a section; `default` is written as in the file."""
-    metadata = {"kind": kind, "doc": doc, "flag": flag}
+    metadata = {"kind": kind, "doc": doc, "flag": flag, "metavar": metavar}
     return field(default=kind.read(default), repr=not kind.secret, metadata=metadata)
 
 
@@ -45,7 +45,11 @@ class Websocket:
     """The port for browsers."""
 
     listen: tuple[Address, ...] = setting(
-        SOME_ADDRESSES, "127.0.0.1:1234", "Where browsers connect.", flag="--websocket"
+        SOME_ADDRESSES,
+        "127.0.0.1:1234",
+        "Where browsers connect.",
+        flag="--websocket",
+        metavar="H:P",
     )
     certificate: str = setting(
         PATH, "", "PEM file of the certificate chain; TCP addresses then speak TLS."
@@ -72,7 +76,11 @@ class Text:
     """The port for back ends, where each line of JSON is a push."""
 
     listen: tuple[Address, ...] = setting(
-        ADDRESSES, "127.0.0.1:5678", "Where back ends connect; empty: nowhere.", flag="--text"
+        ADDRESSES,
+        "127.0.0.1:5678",
+        "Where back ends connect; empty: nowhere.",
+        flag="--text",
+        metavar="H:P",
     )
     secret: str = setting(SECRET, "", "What a back end has to send first, as `auth SECRET`.")
     trusted_networks: tuple[Network, ...] = setting(
@@ -109,6 +117,7 @@ class Auth:
         "",
         "Whether any uid is believed, or a token has to come with it.",
         flag="--auth",
+        metavar="open|token",
     )
     secret: str = setting(SECRET, "", "What login tokens are made with.")
     timeout: float = setting(
@@ -225,10 +234,13 @@ KEYS: dict[Name, Key] = {
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[Name, str]) -> Config:
     """The configuration in force for a server, as `read` has it, but checked.
 
-    Raises ConfigError: one line that says what is wrong.
+    Raises ConfigError: one line that says what is wrong, and in which file if there is one.
     """
     config = read(path, environ, flags)
-    check(config)
+    try:
+        check(config)
+    except ConfigError as error:
+        raise (error_at(path, str(error)) if path else error) from None
     return config
 
 

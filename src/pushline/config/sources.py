@@ -30,6 +30,7 @@ class Key:
     default: Any
     doc: str
     flag: str
+    metavar: str
 
     @property
     def dotted(self) -> str:
@@ -93,7 +94,7 @@ def _tables(path: Path, keys: Keys) -> Iterator[tuple[str, dict[str, object]]]:
     sections = _sections(keys)
     for name, table in _parsed(path).items():
         if not isinstance(table, dict):
-            raise _error(path, f"{name} stands outside of a section; {_sections_are(sections)}")
+            raise error_at(path, f"{name} stands outside of a section; {_sections_are(sections)}")
         if name not in sections:
             _unknown_section(path, name, sections)
         yield name, table
@@ -103,9 +104,9 @@ def _parsed(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(_text(path))
     except RecursionError:
-        raise _error(path, "not valid TOML: nested too deep") from None
+        raise error_at(path, "not valid TOML: nested too deep") from None
     except ValueError as error:  # TOMLDecodeError, and int's for thousands of digits
-        raise _error(path, f"not valid TOML: {error}") from None
+        raise error_at(path, f"not valid TOML: {error}") from None
 
 
 def _text(path: Path) -> str:
@@ -113,10 +114,10 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror}") from None
+        raise error_at(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _error(path, f"not valid TOML: not UTF-8 (at line {line})") from None
+        raise error_at(path, f"not valid TOML: not UTF-8 (at line {line})") from None
 
 
 # --- one value --------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def _read(where: object, key: Key, value: object) -> Any:
         return key.kind.read(value)
     except RefusedError as error:
         shown = "" if key.kind.secret else _shown(error.value)
-        raise _error(where, f"{key.dotted} must be {key.kind.allowed}{shown}") from None
+        raise error_at(where, f"{key.dotted} must be {key.kind.allowed}{shown}") from None
 
 
 def _read_text(where: str, key: Key, text: str) -> Any:
@@ -161,7 +162,7 @@ def _toml(value: object) -> str:
 def _unknown_section(where: object, section: str, sections: Words) -> NoReturn:
     near = _nearest(section, sections)
     hint = f"did you mean [{near}]?" if near else _sections_are(sections)
-    raise _error(where, f"unknown section [{section}]; {hint}")
+    raise error_at(where, f"unknown section [{section}]; {hint}")
 
 
 def _unknown_key(where: object, section: str, name: str, keys: Keys) -> NoReturn:
@@ -170,7 +171,7 @@ def _unknown_key(where: object, section: str, name: str, keys: Keys) -> NoReturn
     names = tuple(key.name for key in keys.values() if key.section == section)
     near = _nearest(name, names)
     hint = f"did you mean {section}.{near}?" if near else f"[{section}] has {_all(names)}"
-    raise _error(where, f"unknown key {section}.{name}; {hint}")
+    raise error_at(where, f"unknown key {section}.{name}; {hint}")
 
 
 def _unknown_variable(where: str, variable: str, variables: Iterable[str]) -> NoReturn:
@@ -178,7 +179,7 @@ def _unknown_variable(where: str, variable: str, variables: Iterable[str]) -> No
     names = [name.removeprefix(PREFIX) for name in variables]
     near = _nearest(variable.removeprefix(PREFIX), names)
     rule = f"the names are {PREFIX}SECTION_KEY, as in {PREFIX}AUTH_SECRET"
-    raise _error(where, f"no such setting; {f'did you mean {PREFIX}{near}?' if near else rule}")
+    raise error_at(where, f"no such setting; {f'did you mean {PREFIX}{near}?' if near else rule}")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -197,7 +198,7 @@ def _all(words: Words) -> str:
     return listed(words, " and ")
 
 
-def _error(where: object, what: str) -> ConfigError:
+def error_at(where: object, what: str) -> ConfigError:
     """On one line, whatever the file's names and values hold."""
     line = f"{where}: {what}"
     return ConfigError("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))

@@ -14,6 +14,8 @@ Network = IPv4Network | IPv6Network
 
 LONGEST_SECRET = 512
 """Characters."""
+MASK = "********"
+"""Shown for a secret; everyone knows it, so it is none."""
 
 _UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?")
@@ -97,16 +99,18 @@ def _text(value: object) -> str:
 
 def _secret(value: object) -> str:
     text = _text(value)
-    if len(text) > LONGEST_SECRET or text != text.strip():
+    masked = text and not text.strip("*")
+    if len(text) > LONGEST_SECRET or text != text.strip() or masked:
         raise RefusedError(value)
     return text
 
 
 PATH = Kind('a path, or "" for none', _text, quoted)
 SECRET = Kind(
-    f"printable text of at most {LONGEST_SECRET} characters, no space at either end",
+    f"printable text of at most {LONGEST_SECRET} characters, no space at either end, "
+    "and not only asterisks, which mask one",
     _secret,
-    lambda value: quoted("********" if value else ""),
+    lambda value: quoted(MASK if value else ""),
     secret=True,
 )
 

@@ -40,13 +40,14 @@ class OperatorListener:
         if request.method not in ("GET", "HEAD"):
             raise HttpError(405, "only GET and HEAD", (("Allow", "GET, HEAD"),))
         if request.path == "/ready":
-            http.respond(self._readiness())
+            answer = self._readiness()
         elif request.path == "/metrics":
-            http.respond(handshake.response(200, self._metrics_text().encode(), PROMETHEUS))
+            answer = 200, self._metrics_text().encode(), PROMETHEUS
         else:
             raise HttpError(404, "here are /ready and /metrics")
+        http.respond(handshake.response(*answer, head_only=request.method == "HEAD"))
 
-    def _readiness(self) -> bytes:
+    def _readiness(self) -> tuple[int, bytes, str]:
         if self._ready():
-            return handshake.response(200, b"ready\n")
-        return handshake.response(503, b"shutting down\n")
+            return 200, b"ready\n", handshake.TEXT_PLAIN
+        return 503, b"shutting down\n", handshake.TEXT_PLAIN

@@ -51,16 +51,47 @@ async def _serve(
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
     """The server side of TLS 1.2 and 1.3; raises ConfigError for files that do not serve."""
+    where = f"websocket.certificate {certificate} with websocket.key {key}"
+
+    def password() -> str:  # without it, OpenSSL would ask for one on the terminal
+        raise ConfigError(f"{where}: {_ENCRYPTED}")
+
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(certificate, key)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"websocket.certificate {certificate} with websocket.key {key}: {error}"
-        ) from None
+        _check_pem(Path(certificate), "certificate", "CERTIFICATE")
+        _check_pem(Path(key), "key", "PRIVATE KEY")
+        context.load_cert_chain(certificate, key, password)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{where}: {_TLS_ERRORS.get(error.reason, _DAMAGED)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
     return context
+
+
+_ENCRYPTED = (
+    "the key is encrypted; it has to be a key without a password: "
+    "decrypt it with `openssl pkey -in ENCRYPTED -out KEY`"
+)
+_NO_PAIR = "the key is not the one of the certificate; they have to be a pair, made together"
+_TLS_ERRORS = {
+    "KEY_VALUES_MISMATCH": _NO_PAIR,
+    "KEY_TYPE_MISMATCH": _NO_PAIR,
+    "NO_CERTIFICATE_ASSIGNED": _NO_PAIR,  # what OpenSSL says of an RSA and an EC one
+    "EE_KEY_TOO_SMALL": "the key is too short; RSA needs 2048 bits or more",
+}
+_DAMAGED = "one of them is damaged, or of a kind that OpenSSL does not take; both have to be PEM"
+
+
+def _check_pem(path: Path, what: str, label: str) -> None:
+    """Raises ValueError for a file that cannot be read, or is not PEM (RFC 7468)."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the {what} cannot be read: {error.strerror}") from None
+    if f"{label}-----".encode() not in content:
+        raise ValueError(f"the {what} is not PEM, which has a line -----BEGIN {label}-----")
 
 
 def is_unix(transport: asyncio.BaseTransport) -> bool:
