@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from io import BytesIO
 from typing import BinaryIO
 
 import msgspec
@@ -13,8 +13,8 @@ from tqdm import tqdm
 from pushline.client import Client
 from pushline.errors import InvalidPushError
 
-BATCH = 1000
-"""Lines that go out before their answers are waited for."""
+CHUNK = 64 * 1024
+"""Bytes that are read at most before their lines go out, and their answers are waited for."""
 LONG_INPUT = 1.0
 """Seconds after which a progress bar shows, on a terminal."""
 
@@ -28,7 +28,7 @@ def push_one(client: Client, uids: Sequence[str], json: str, utype: str | None) 
 
 
 def push_lines(client: Client, source: BinaryIO) -> tuple[int, int]:
-    """Push every line of `source`; how many were `ok`, and how many `fail`.
+    """Push every line of `source`, each as soon as it is there; how many were `ok`, and `fail`.
 
     A line that is no push counts as `fail`, and standard error says why.
     """
@@ -59,10 +59,17 @@ def _push_or_say_why(client: Client, line: bytes, number: int) -> bool:
         return False
 
 
-def _batches(source: Iterable[bytes]) -> Iterator[list[bytes]]:
-    lines = iter(source)
-    while batch := list(islice(lines, BATCH)):
-        yield batch
+def _batches(source: BinaryIO) -> Iterator[list[bytes]]:
+    """Lines that have come together: whoever writes one need not write more to have it pushed."""
+    begun: list[bytes] = []
+    while data := os.read(source.fileno(), CHUNK):
+        lines, end, rest = data.rpartition(b"\n")
+        if end:
+            yield BytesIO(b"".join((*begun, lines, end))).readlines()
+            begun.clear()
+        begun.append(rest)
+    if any(begun):
+        yield [b"".join(begun)]
 
 
 def _size(source: BinaryIO) -> int | None:

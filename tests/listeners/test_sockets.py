@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import trustme
 import uvloop
 
 from pushline.address import Address
 from pushline.config import Limits
 from pushline.errors import ConfigError
-from pushline.listeners.sockets import listen, peer_of, tls_context
+from pushline.listeners.sockets import is_unix, listen, notice_the_dead, peer_of, tls_context
+from tests.certificates import Authority
 
 
 class Greeter(asyncio.Protocol):
@@ -239,25 +239,48 @@ def test_the_socket_of_one_that_was_stopped_can_be_had_again(tmp_path: Path) -> 
     assert (tmp_path / "pushline").is_socket()  # it is what is replaced the second time
 
 
+# --- who is at the other end --------------------------------------------------------------------
+
+
+class Noticing(asyncio.Protocol):
+    """Says whether the kernel asks for a sign of life, and how."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)
+        notice_the_dead(transport)
+        plug = transport.get_extra_info("socket")
+        tcp = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        how = [] if is_unix(transport) else [plug.getsockopt(socket.SOL_TCP, each) for each in tcp]
+        transport.write(b"%d %a" % (plug.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), how))
+        transport.close()
+
+
+def test_a_dead_peer_is_noticed_within_two_minutes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with listening("127.0.0.1:0", Noticing) as address:
+            assert await said_at(address) == b"1 [60, 15, 4]"
+        async with listening(f"unix:{tmp_path}/pushline", Noticing) as address:
+            assert await said_at(address) == b"0 []"
+
+    run(main())
+
+
+class Gone(asyncio.Transport):
+    """Of a peer that had reset its connection before it was accepted: it has no name."""
+
+    def __init__(self, plug: socket.socket) -> None:
+        super().__init__({"socket": plug, "peername": None})
+
+
+def test_one_that_is_gone_is_not_taken_for_a_unix_socket() -> None:
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        assert not is_unix(Gone(tcp))
+        assert is_unix(Gone(unix))
+        assert peer_of(Gone(tcp)) == "a peer that is gone"
+        assert peer_of(Gone(unix)) == "unix socket"
+
+
 # --- TLS ----------------------------------------------------------------------------------------
-
-
-class Authority:
-    """A certificate authority, and files as a server has them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._authority = trustme.CA()
-        issued = self._authority.issue_cert("127.0.0.1")
-        self.certificate = str(folder / "certificate.pem")
-        self.key = str(folder / "key.pem")
-        issued.cert_chain_pems[0].write_to_path(self.certificate)
-        issued.private_key_pem.write_to_path(self.key)
-
-    def client(self) -> ssl.SSLContext:
-        """What trusts it."""
-        context = ssl.create_default_context()
-        self._authority.configure_trust(context)
-        return context
 
 
 @pytest.fixture(scope="module")

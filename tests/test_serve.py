@@ -1,0 +1,154 @@
+"""What a terminal shows of a server: the banner, the warning, and how it ends."""
+
+import re
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushline import __version__
+from pushline.config import Config
+from pushline.serve import FEW_DESCRIPTORS, OWN_DESCRIPTORS, banner, raise_descriptor_limit
+from tests.browser import CLOSE, connect
+from tests.certificates import Authority
+from tests.commands import PATIENCE, PROGRAM
+from tests.in_process import InProcess, configured
+from tests.server import Server
+
+MANY = FEW_DESCRIPTORS * 10
+
+
+def shown(config: Config, descriptors: int = MANY) -> list[str]:
+    """The banner's lines, with every port as PORT."""
+    with InProcess(config) as process:
+        lines = banner(process.start(), descriptors)
+    return [re.sub(r":\d{4,5}(?!\d)", ":PORT", line) for line in lines]
+
+
+def line_of(lines: list[str], what: str) -> list[str]:
+    """What is said about something, line by line."""
+    found = (re.match(rf"  {what}  +(.*)", line) for line in lines)
+    return [match[1] for match in found if match]
+
+
+# --- the banner ---------------------------------------------------------------------------------
+
+
+def test_it_says_what_listens_where_and_at_what_limits() -> None:
+    lines = shown(configured())
+    assert lines[0] == f"Pushline {__version__}"
+    assert line_of(lines, "browsers") == ["ws://127.0.0.1:PORT"]
+    assert line_of(lines, "back ends") == ["127.0.0.1:PORT   one line of JSON, one push"]
+    assert line_of(lines, "operators") == [
+        "http://127.0.0.1:PORT/ready  http://127.0.0.1:PORT/metrics"
+    ]
+    assert line_of(lines, "demo page") == ["http://127.0.0.1:PORT/"]
+    assert line_of(lines, "login") == ["open, every uid is believed; sessions of one uid: all"]
+    assert line_of(lines, "limits") == [
+        f"{MANY - OWN_DESCRIPTORS} connections, 64 KiB a message, 1 MiB waiting for a slow reader"
+    ]
+    assert lines[-2:] == ["  Ctrl-C stops it.", ""]
+
+
+def test_it_says_every_address(tmp_path: Path) -> None:
+    some = f"127.0.0.1:0,[::1]:0,unix:{tmp_path}/"
+    lines = shown(configured(WEBSOCKET_LISTEN=f"{some}ws", TEXT_LISTEN=f"{some}text"))
+    unix = f"unix:{tmp_path}/"
+    assert line_of(lines, "browsers") == ["ws://127.0.0.1:PORT", "ws://[::1]:PORT", f"{unix}ws"]
+    assert [line.split("  ")[0] for line in line_of(lines, "back ends")] == [
+        *("127.0.0.1:PORT", "[::1]:PORT", f"{unix}text")
+    ]
+    assert line_of(lines, "demo page") == ["http://127.0.0.1:PORT/", "http://[::1]:PORT/"]
+
+
+def test_what_is_not_there_is_not_named() -> None:
+    lines = shown(configured(HTTP_LISTEN="", TEXT_LISTEN="", WEBSOCKET_DEMO="off"))
+    assert line_of(lines, "operators") == line_of(lines, "back ends") == []
+    assert line_of(lines, "demo page") == []
+
+
+def test_with_tls_the_addresses_say_so(tmp_path: Path) -> None:
+    files = Authority(tmp_path)
+    lines = shown(configured(WEBSOCKET_CERTIFICATE=files.certificate, WEBSOCKET_KEY=files.key))
+    assert line_of(lines, "browsers") == ["wss://127.0.0.1:PORT"]
+    assert line_of(lines, "demo page") == ["https://127.0.0.1:PORT/"]
+
+
+def test_it_says_who_may_log_in_and_no_secret() -> None:
+    lines = shown(configured(AUTH_SECRET="s3-s3-s3", AUTH_SESSIONS="newest", TEXT_SECRET="s4-s4"))
+    assert line_of(lines, "login") == ["a token is needed; sessions of one uid: newest"]
+    assert [line for line in lines if "s3" in line or "s4" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "descriptors", "connections"),
+    [(0, MANY, MANY - OWN_DESCRIPTORS), (50, MANY, 50), (MANY, 200, 180), (0, 10, 0)],
+)
+def test_it_says_how_many_there_can_be(limit: int, descriptors: int, connections: int) -> None:
+    lines = shown(configured(LIMITS_CONNECTIONS=str(limit)), descriptors)
+    assert line_of(lines, "limits")[0].startswith(f"{connections} connections, ")
+
+
+def test_it_warns_where_descriptors_are_few() -> None:
+    lines = shown(configured(), FEW_DESCRIPTORS - 1)
+    (warning,) = (line for line in lines if "warning" in line)
+    assert f"only {FEW_DESCRIPTORS - 1} descriptors" in warning
+    assert "ulimit" in warning
+    assert not any("warning" in line for line in shown(configured(), FEW_DESCRIPTORS))
+
+
+# --- descriptors --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limits() -> Iterator[tuple[int, int]]:
+    """This process's, given back as they were found."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_takes_all_the_descriptors_that_it_may_have(limits: tuple[int, int]) -> None:
+    _, hard = limits
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+    assert raise_descriptor_limit() == hard
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_a_server_with_few_descriptors_warns_and_serves() -> None:
+    """Below the soft limit that the shell that starts it has."""
+    limited = 'ulimit -Sn 64; ulimit -Hn 256; exec "$0" serve "$@"'
+    ports = ["--websocket", "127.0.0.1:0", "--text", "127.0.0.1:0", "--auth", "open"]
+    with subprocess.Popen(
+        ["sh", "-c", limited, PROGRAM, *ports], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr is not None
+        told = "".join(iter(server.stderr.readline, "  Ctrl-C stops it.\n"))
+        (address,) = re.findall(r"ws://(\S+)", told)
+        browsers = [connect(address) for _ in range(100)]
+        for browser in browsers:
+            browser.disconnect()
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
+    assert "warning: only 256 descriptors" in told
+    assert "236 connections" in told
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("level", "said"), [("info", True), ("warning", False)])
+def test_it_says_that_it_stops_and_how_many_have_to_reconnect(level: str, said: bool) -> None:
+    with Server(LOG_LEVEL=level) as server, connect(server.websocket) as browser:
+        browser.login("uid1").settle()
+        server.signal(signal.SIGTERM)
+        assert browser.close_code() == 3001
+        browser.send_frame(CLOSE)
+        assert server.wait() == 0
+    lines = "".join(server.log).partition("Ctrl-C stops it.\n\n")[2].splitlines()
+    texts = [re.sub(r"^\S+ \S+ ", "", line) for line in lines]
+    expected = ["INFO    stopping: 1 connections are asked to reconnect", "INFO    stopped"]
+    assert texts == (expected if said else [])
