@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 from unittest.mock import patch
@@ -56,14 +56,6 @@ def outcome(command: Command, given: bytes = b"") -> Outcome:
 def pushline(*arguments: str, given: bytes = b"", **settings: str) -> Outcome:
     """Run one command, with `given` as its standard input."""
     return outcome(start(*arguments, settings=settings), given)
-
-
-def each_of(
-    commands: Sequence[Sequence[str]], *, given: bytes = b"", **settings: str
-) -> list[Outcome]:
-    """Run them all at the same time: most of a command's time is that of its start."""
-    started = [start(*arguments, settings=settings) for arguments in commands]
-    return [outcome(command, given) for command in started]
 
 
 def called(*arguments: str, **settings: str) -> Outcome:

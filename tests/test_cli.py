@@ -12,7 +12,7 @@ import pytest
 
 from pushline import __version__
 from tests.browser import connect
-from tests.commands import PATIENCE, Outcome, called, each_of, outcome, pushline, start
+from tests.commands import PATIENCE, Outcome, called, outcome, pushline, start
 from tests.faults.back_end import BackEnd, push_line
 from tests.server import Server
 
@@ -119,13 +119,9 @@ def test_a_wrong_variable_is_one_line() -> None:
 
 
 def test_what_would_be_unsafe_is_refused_and_says_why() -> None:
-    public, open_to_all, text = each_of(
-        [
-            ["serve", "--websocket", "0.0.0.0:0"],
-            ["serve", "--websocket", "0.0.0.0:0", "--auth", "open"],
-            ["serve", "--text", "0.0.0.0:0", "--auth", "open"],
-        ]
-    )
+    public = pushline("serve", "--websocket", "0.0.0.0:0")
+    open_to_all = called("config", "--websocket", "0.0.0.0:0", "--auth", "open")
+    text = called("config", "--text", "0.0.0.0:0", "--auth", "open")
     assert is_one_line(public, "0.0.0.0:0", "auth.secret", "auth.allow_public_open")
     assert is_one_line(open_to_all, "anyone", "auth.allow_public_open = true")
     assert is_one_line(text, "text.listen", "text.secret", "text.trusted_networks")

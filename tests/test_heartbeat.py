@@ -58,6 +58,22 @@ def test_the_silent_is_pinged_then_closed_then_gone(keeper: Keeper, watched: Con
     assert keeper.wheel.items() == []
 
 
+def test_the_shortest_times_are_one_tick(keeper: Keeper) -> None:
+    silent, answering = keeper.log_in("uid1"), keeper.log_in("uid2")
+    heartbeat = Heartbeat(keeper.wheel, ping=1, pong=1, timeout=0)
+    for connection in (silent, answering):
+        heartbeat.start(connection)
+    for _ in range(2):
+        assert keeper.closes == []
+        keeper.advance(1)
+        speak(answering)
+    assert keeper.closes == [(silent, NO_PONG)]
+    for _ in range(5):
+        keeper.advance(1)
+        speak(answering)
+    assert keeper.closes == [(silent, NO_PONG)]
+
+
 def test_who_speaks_is_not_pinged(keeper: Keeper, watched: Connection) -> None:
     for _ in range(20):
         keeper.advance(SILENCE - 1)

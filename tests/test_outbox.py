@@ -121,11 +121,12 @@ def test_what_is_sent_in_a_later_pass_goes_out_in_that_one(
 def test_the_loop_is_woken_once_for_a_pass_and_not_again_when_all_is_out(
     loop: Loop, outbox: Outbox
 ) -> None:
-    many = peers(outbox, 10)
+    few, crowd = peers(outbox, 10), peers(outbox, SLICE)
     before = loop.wakes
-    for peer in many:
+    for peer in few:
+        send(outbox, crowd, b"all")
         outbox.post(peer, b"one")
-        send(outbox, many, b"two")
+        send(outbox, few, b"few")
     assert loop.wakes == before + 1
     loop.turn(10)
     assert loop.wakes == before + 1
@@ -162,6 +163,17 @@ def test_up_to_a_few_are_flushed_whole_in_one_pass(loop: Loop, outbox: Outbox) -
     loop.turn()
     assert written(few) == [b"few"] * FEW
     assert sum(map(bool, written(crowd))) == SLICE
+
+
+def test_in_each_pass_the_targeted_are_flushed_first(loop: Loop, outbox: Outbox) -> None:
+    crowd, few = peers(outbox, SLICE), peers(outbox, 2)
+    flushed: list[Peer] = []
+    for peer in (*crowd, *few):
+        peer.wire.when_written = partial(flushed.append, peer)
+    send(outbox, crowd, b"all")
+    send(outbox, few, b"few")
+    loop.turn()
+    assert flushed == [*few, *crowd]
 
 
 def test_a_targeted_send_overtakes_a_fan_out_only_for_other_connections(
@@ -550,6 +562,20 @@ def test_fan_outs_have_to_wait_when_too_much_is_in_the_lane(loop: Loop, outbox: 
     assert not outbox.lane_full
     send(outbox, crowd, bytes(LANE_BYTES))
     assert not outbox.lane_full, "what went out counts no more"
+
+
+def test_fan_outs_of_little_have_to_wait_when_there_are_too_many(
+    loop: Loop, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushline.outbox.LANE_FRAMES", SLICE * 6)
+    crowd = peers(outbox, SLICE * 3)
+    for _ in range(2):
+        send(outbox, crowd, b"")
+        assert not outbox.lane_full
+    send(outbox, crowd, b"")
+    assert outbox.lane_full
+    loop.turn(4)
+    assert not outbox.lane_full
 
 
 def test_targeted_sends_do_not_fill_the_lane(outbox: Outbox) -> None:

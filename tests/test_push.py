@@ -21,7 +21,7 @@ from pushline import push
 from pushline.client import Client
 from pushline.push import CHUNK, LONG_INPUT, push_lines
 from tests.browser import PING, PONG, Browser, connect
-from tests.commands import Command, called, each_of, outcome, pushline, start
+from tests.commands import Command, called, outcome, pushline, start
 from tests.faults.back_end import push_line
 from tests.server import Server
 
@@ -68,21 +68,15 @@ def got(browser: Browser) -> list[dict[str, Any]]:
 
 def test_a_push_goes_to_those_who_are_named(server: Server, alice: Browser, bob: Browser) -> None:
     with page(server, "alice", "7") as other:
-        outcomes = each_of(
-            [
-                ["push", "alice", '{"n": 1}'],
-                ["push", "alice", "bob", '{"n": 2}'],
-                ["push", "nobody", "bob", '{"n": 3}'],
-                ["push", "--utype", "7", "alice", '{"n": 4}'],
-            ],
-            TEXT_LISTEN=server.text,
-        )
-        assert outcomes == [OK] * 4
-        assert sorted(got(alice), key=lambda message: int(message["n"])) == [
-            {"uid": "alice", "n": 1},
-            {"uid": ["alice", "bob"], "n": 2},
+        outcomes = [
+            pushline("push", "alice", '{"n": 1}', TEXT_LISTEN=server.text),
+            pushline("push", "alice", "bob", '{"n": 2}', TEXT_LISTEN=server.text),
+            called("push", "nobody", "bob", '{"n": 3}', TEXT_LISTEN=server.text),
+            called("push", "--utype", "7", "alice", '{"n": 4}', TEXT_LISTEN=server.text),
         ]
-        assert {message["n"] for message in got(bob)} == {2, 3}
+        assert outcomes == [OK] * 4
+        assert got(alice) == [{"uid": "alice", "n": 1}, {"uid": ["alice", "bob"], "n": 2}]
+        assert [message["n"] for message in got(bob)] == [2, 3]
         assert got(other) == [{"uid": "alice", "utype": "7", "n": 4}]
 
 
@@ -90,13 +84,9 @@ def test_a_push_to_all_goes_to_everyone_of_its_type(
     server: Server, alice: Browser, bob: Browser
 ) -> None:
     with page(server, "alice", "7") as other:
-        outcomes = each_of(
-            [
-                ["push", "--all", HELLO, "--text", server.text],
-                ["push", "--text", server.text, "--all", "--utype=7", HELLO],
-            ]
-        )
-        assert outcomes == [OK] * 2
+        to_all = pushline("push", "--all", HELLO, "--text", server.text)
+        to_type = called("push", "--text", server.text, "--all", "--utype=7", HELLO)
+        assert to_all == to_type == OK
         assert got(alice) == got(bob) == [{"uid": "", "text": "hello"}]
         assert got(other) == [{"uid": "", "utype": "7", "text": "hello"}]
 
@@ -133,17 +123,19 @@ def test_a_server_that_cannot_be_asked_is_one_line_and_exit_code_3() -> None:
     with socket.socket() as probe, Server(TEXT_SECRET="s3") as guarded:
         probe.bind(("127.0.0.1", 0))  # and does not listen
         nowhere = f"127.0.0.1:{probe.getsockname()[1]}"
-        both = [["push", "alice", HELLO], ["push"]]
-        line = push_line("alice")
-        unasked = each_of(both, given=line, TEXT_LISTEN=nowhere)
-        unasked += [called(*both[0], TEXT_LISTEN=guarded.text)]
-        unasked += [pushline(*both[1], given=line, TEXT_LISTEN=guarded.text, TEXT_SECRET="s4")]
+        one, lines = ("push", "alice", HELLO), push_line("alice")
+        unasked = [
+            called(*one, TEXT_LISTEN=nowhere),
+            pushline("push", given=lines, TEXT_LISTEN=nowhere),
+            called(*one, TEXT_LISTEN=guarded.text),
+            pushline("push", given=lines, TEXT_LISTEN=guarded.text, TEXT_SECRET="s4"),
+        ]
         for refused, why in zip(unasked, (nowhere, nowhere, "secret", "secret"), strict=True):
             assert (refused.code, refused.output) == (3, "")
             assert re.fullmatch(f"pushline: [^\n]*{re.escape(why)}[^\n]*\n", refused.errors)
             assert "s4" not in refused.errors
         with page(guarded, "alice") as alice:
-            told = pushline("push", "alice", HELLO, TEXT_LISTEN=guarded.text, TEXT_SECRET="s3")
+            told = called(*one, TEXT_LISTEN=guarded.text, TEXT_SECRET="s3")
             assert told == OK
             assert got(alice) == [{"uid": "alice", "text": "hello"}]
 

@@ -1,5 +1,6 @@
 """A whole server in this process: its ports of every kind, its end, and what it leaves behind."""
 
+import asyncio
 import gc
 import socket
 import struct
@@ -16,7 +17,7 @@ from tests.browser import CLOSE, Browser, RefusedError, connect, dial, request
 from tests.certificates import Authority
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.unharmed import wait_until
-from tests.in_process import InProcess, configured
+from tests.in_process import TICK, InProcess, configured
 
 PUSH = push_line("uid1")
 RESET = struct.pack("ii", 1, 0)
@@ -270,6 +271,11 @@ def test_a_certificate_that_does_not_serve_is_said_before_any_port_is_open(
 # --- its end ------------------------------------------------------------------------------------
 
 
+def answer_close(browser: Browser) -> None:
+    browser.send_frame(CLOSE, struct.pack("!H", 3001))
+    assert browser.wait_ended() == b""
+
+
 def test_draining_tells_all_who_were_upgraded_whatever_they_wait_for() -> None:
     with InProcess(configured(AUTH_SESSIONS="first", AUTH_CHALLENGE="9")) as process:
         service = process.start()
@@ -278,7 +284,9 @@ def test_draining_tells_all_who_were_upgraded_whatever_they_wait_for() -> None:
             newer.login("uid1").settle()
             stranger.settle()
             draining = process.begin(service.drain())
-            assert [each.close_code() for each in (stranger, older, newer)] == [3001] * 3
+            for browser in (stranger, older, newer):
+                assert browser.close_code() == 3001
+                answer_close(browser)
             draining.result()
 
 
@@ -296,6 +304,7 @@ def test_while_it_drains_back_ends_are_answered_and_nobody_new_is_let_in(
         assert not is_open(str(service.websocket[0]))
         assert not is_open(str(service.text[0]))
         assert is_open(str(service.http[0]))
+        answer_close(mute)
         draining.result()
 
 
@@ -312,8 +321,7 @@ def test_draining_waits_for_browsers_that_answer_their_close(process: InProcess)
     draining = process.begin(service.drain())
     for browser in browsers:
         assert browser.close_code() == 3001
-        browser.send_frame(CLOSE, struct.pack("!H", 3001))
-        browser.wait_ended()
+        answer_close(browser)
         browser.disconnect()
     draining.result()
     assert service.metrics.closed == {3001: FEW + 1}
@@ -332,6 +340,13 @@ def test_stopping_ends_everything_at_once(process: InProcess) -> None:
     ports = (*service.websocket, *service.text, *service.http)
     assert [port for port in ports if is_open(str(port))] == []
     assert process.tasks() == 0
+
+
+def test_after_it_was_stopped_nothing_ticks_any_more(process: InProcess) -> None:
+    process.call(process.service.stop)
+    ticks = process.service.wheel.now
+    process.run(asyncio.sleep(TICK * 5))
+    assert process.service.wheel.now == ticks
 
 
 def test_stopping_twice_is_stopping(process: InProcess) -> None:

@@ -162,6 +162,16 @@ def test_the_newer_is_in_as_soon_as_the_older_has_gone(keeper: Keeper, door: Doo
     assert door.inside() == [newer]
 
 
+def test_an_older_whose_last_bytes_were_its_goodbye_has_not_answered(
+    keeper: Keeper, door: Door
+) -> None:
+    older, newer = door.log_in(), door.log_in()
+    speak(older)
+    older.close(NORMAL, by_peer=True)
+    keeper.advance(1)
+    assert (door.inside(), keeper.closes) == ([newer], [(older, NORMAL)])
+
+
 @pytest.mark.parametrize("leaving", [Connection.lost, lambda newer: newer.close(NORMAL)])
 def test_a_newer_that_leaves_replaces_nobody(
     keeper: Keeper, door: Door, leaving: Callable[[Connection], None]

@@ -26,6 +26,8 @@ ENQUEUE_COST = 13
 LANE_BYTES = 1 << 18
 """Bytes of fan-outs that may wait for the lane before back ends wait with further ones."""
 
+LANE_FRAMES = 4_000_000
+"""Likewise their entries in all connections' lists, 8 bytes each, where messages are small."""
 FRAME_COST = 64
 """Bytes of memory that a frame takes besides its own, counted against the limit of a queue."""
 
@@ -152,7 +154,7 @@ class Outbox:
         self._fanned: deque[Writer] = deque()
         self._awake = False
         self._waiting: list[Callable[[], None]] = []
-        self._lane_bytes = 0
+        self._lane_bytes = self._lane_frames = 0
         self.lane_full = False
         """Further fan-outs have to wait for the earlier ones."""
         self.credit = PASS_CREDIT
@@ -190,7 +192,8 @@ class Outbox:
     def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:
         overflows = self.overflows
         self._lane_bytes += len(message.data)
-        self.lane_full = self._lane_bytes > LANE_BYTES
+        self._lane_frames += len(writers)
+        self.lane_full = self._lane_bytes > LANE_BYTES or self._lane_frames > LANE_FRAMES
         fanned = self._fanned
         encode, frame = None, b""
         for writer in writers:
@@ -232,5 +235,5 @@ class Outbox:
         if fanned:
             self._wake()
         else:
-            self._lane_bytes = 0
+            self._lane_bytes = self._lane_frames = 0
             self.lane_full = False
