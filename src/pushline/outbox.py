@@ -25,7 +25,6 @@ ENQUEUE_COST = 13
 """Of that credit, for each connection that a message goes to: 20,000 of them in one pass."""
 LANE_BYTES = 1 << 18
 """Bytes of fan-outs that may wait for the lane before back ends wait with further ones."""
-
 LANE_FRAMES = 4_000_000
 """Likewise their entries in all connections' lists, 8 bytes each, where messages are small."""
 FRAME_COST = 64
@@ -94,7 +93,7 @@ class Writer(Item):
         return isinstance(self.pending, Held) and self.pending.strained(size)
 
     def overflow(self) -> None:
-        """More waits than `limits.queue` allows."""
+        """More waits than `limits.queue` allows: whoever owns the connection ends it."""
         raise NotImplementedError
 
 

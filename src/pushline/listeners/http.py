@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from pushline.codecs import handshake
-from pushline.codecs.http_head import HeadLimits, Request
+from pushline.codecs.http_head import Request
 from pushline.config import Config
 from pushline.errors import HttpError
-from pushline.listeners.http_connection import HttpConnection
+from pushline.listeners.http_connection import HttpConnection, head_limits
 from pushline.metrics import Metrics
 from pushline.wheel import Wheel
 
@@ -25,9 +25,7 @@ class OperatorListener:
     ) -> None:
         self.wheel = wheel
         self.limits = config.limits
-        self.head_limits = HeadLimits(
-            config.limits.request_line, config.limits.head, config.limits.headers
-        )
+        self.head_limits = head_limits(config.limits)
         self.metrics = Metrics()  # of its own: the others count browsers
         self._ready = ready
         self._metrics_text = metrics_text

@@ -23,6 +23,11 @@ class HttpListener(Protocol):
         """Respond to a request; `rest` came behind its head. Raises HttpError to refuse it."""
 
 
+def head_limits(limits: Limits) -> HeadLimits:
+    """What of the settings bounds a request's head."""
+    return HeadLimits(limits.request_line, limits.head, limits.headers)
+
+
 class Upgraded(Protocol):
     """What takes over after an upgrade."""
 

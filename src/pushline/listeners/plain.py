@@ -25,8 +25,8 @@ class ClientProtocol(Protocol):
 class Plain:
     """Logins with `secret` need its proof; without a secret everybody is who he says he is.
 
-    `sessions` decides over each login. A connection that has not logged
-    in within `timeout` seconds is closed.
+    `sessions` decides over each login. A connection that has not logged in within `timeout` seconds
+    is closed.
     """
 
     def __init__(

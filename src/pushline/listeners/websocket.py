@@ -3,11 +3,11 @@
 import asyncio
 
 from pushline.codecs import deflate, handshake, websocket
-from pushline.codecs.http_head import HeadLimits, Request
+from pushline.codecs.http_head import Request
 from pushline.config import Config
 from pushline.connection import Connection
 from pushline.errors import HttpError, ProtocolError
-from pushline.listeners.http_connection import HttpConnection
+from pushline.listeners.http_connection import HttpConnection, head_limits
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import ClientProtocol
 from pushline.messages import NORMAL, Close, Encode
@@ -37,9 +37,7 @@ class WebSocketListener:
         self.close_ticks = wheel.ticks(config.limits.close_timeout)
         self.draining = False
         self._pages = pages
-        self.head_limits = HeadLimits(
-            config.limits.request_line, config.limits.head, config.limits.headers
-        )
+        self.head_limits = head_limits(config.limits)
         self._subprotocols = config.websocket.subprotocols
         self._origins = config.websocket.origins or None
         self._compression = config.websocket.compression
