@@ -43,9 +43,10 @@ class Echo:
 
 
 def listener(wheel: Wheel) -> WebSocketListener:
-    outbox = Outbox(asyncio.get_running_loop(), CONFIG.limits.queue)
+    metrics = Metrics()
+    outbox = Outbox(asyncio.get_running_loop(), CONFIG.limits.queue, metrics)
     pages = Pages(demo=False, text="", secret=False, auth="open")
-    return WebSocketListener(CONFIG, Node(Hub(), outbox), wheel, Metrics(), Echo(), pages)
+    return WebSocketListener(CONFIG, Node(Hub(), outbox), wheel, metrics, Echo(), pages)
 
 
 async def main() -> None:

@@ -9,6 +9,7 @@ from pushline.codecs import websocket
 from pushline.connection import Connection
 from pushline.hub import Hub
 from pushline.messages import Close, Message
+from pushline.metrics import Metrics
 from pushline.outbox import Outbox
 from pushline.wheel import Wheel
 
@@ -81,7 +82,7 @@ class Keeper:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = 1 << 20) -> None:
         self.wheel = Wheel(1.0)
-        self.outbox = Outbox(loop, limit)
+        self.outbox = Outbox(loop, limit, Metrics())
         self.hub = Hub()
         self.close_ticks = 5
         self.closes: list[tuple[Connection, Close]] = []

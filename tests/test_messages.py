@@ -3,7 +3,7 @@
 import pytest
 
 from pushline import messages
-from pushline.messages import Close, Message
+from pushline.messages import Close, Frames, Message
 
 CLOSES = {name: each for name, each in vars(messages).items() if isinstance(each, Close)}
 
@@ -29,24 +29,30 @@ def test_a_message_is_text_unless_it_says_otherwise() -> None:
 
 
 def test_it_is_encoded_once_and_all_get_the_same_bytes_object() -> None:
-    message, encode = Message(b"data"), Counting(b">")
-    frames = [message.encoded(encode) for _ in range(3)]
-    assert frames == [b">data"] * 3
-    assert len({id(frame) for frame in frames}) == 1
+    encode = Counting(b">")
+    frames = Frames(Message(b"data"))
+    got = [frames[encode] for _ in range(3)]
+    assert got == [b">data"] * 3
+    assert len({id(frame) for frame in got}) == 1
     assert encode.calls == 1
 
 
 def test_it_is_encoded_once_for_each_way_whatever_their_order() -> None:
-    message, ways = Message(b"data"), [Counting(b"1"), Counting(b"2"), Counting(b"3")]
+    frames, ways = Frames(Message(b"data")), [Counting(b"1"), Counting(b"2"), Counting(b"3")]
     for order in (ways, ways[::-1], ways):
-        assert [message.encoded(way) for way in order] == [way.prefix + b"data" for way in order]
+        assert [frames[way] for way in order] == [way.prefix + b"data" for way in order]
     assert [way.calls for way in ways] == [1, 1, 1]
 
 
 def test_a_frame_that_is_empty_was_encoded_all_the_same() -> None:
-    message, encode = Message(b""), Counting(b"")
-    assert message.encoded(encode) == message.encoded(encode) == b""
+    frames, encode = Frames(Message(b"")), Counting(b"")
+    assert frames[encode] == frames[encode] == b""
     assert encode.calls == 1
+
+
+def test_a_message_never_changes() -> None:
+    with pytest.raises(AttributeError):
+        Message(b"data").data = b"other"  # type: ignore[misc]
 
 
 def test_two_messages_of_the_same_data_are_not_the_same() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from pushline.messages import Message
+from pushline.metrics import Metrics
 from pushline.outbox import (
     ENQUEUE_COST,
     FEW,
@@ -59,7 +60,7 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture
 def outbox(loop: Loop) -> Outbox:
-    return Outbox(loop, LIMIT)
+    return Outbox(loop, LIMIT, Metrics())
 
 
 @pytest.fixture
@@ -606,7 +607,7 @@ class AnyUse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = Loop()
-        self.outbox = Outbox(self.loop, LIMIT)
+        self.outbox = Outbox(self.loop, LIMIT, Metrics())
         self.peers = peers(self.outbox, CROWD)
         self.sent: dict[Peer, list[bytes]] = {peer: [] for peer in self.peers}
         self.numbers = count()

@@ -1,7 +1,7 @@
 """One node's connections: plain maps, synchronous, no I/O. Selects; cleans up what is empty."""
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from pushline.connection import Connection
 
@@ -74,6 +74,10 @@ class Hub:
         """The connections of one user, oldest first."""
         uids = self._utypes.get(utype)
         return uids.get(uid, ()) if uids else ()
+
+    def of_uids(self, uids: Iterable[str], utype: str) -> Collection[Connection]:
+        """Those of several users, in the order of `uids`."""
+        return [connection for uid in uids for connection in self.of_uid(uid, utype)]
 
     def of_utype(self, utype: str) -> Collection[Connection]:
         """The connections of every user of a type."""

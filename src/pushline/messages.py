@@ -35,37 +35,26 @@ REPLACED = Close(3503, "replaced by a newer connection")
 LIMIT = Close(3504, "limit of connections reached")
 
 
-class Message(msgspec.Struct, eq=False, gc=False):
-    """One payload for any number of clients: text (UTF-8) or binary.
-
-    It is encoded at most once for each way of encoding, and then the same bytes object goes to
-    every connection.
-    """
+class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One payload for any number of clients: text (UTF-8) or binary."""
 
     data: bytes
     binary: bool = False
-    encode: "Encode | None" = None
-    """The first way in which it was encoded, nearly always the only one,"""
-    frame: bytes = b""
-    """and what came out."""
-    others: "dict[Encode, bytes] | None" = None
-
-    def encoded(self, encode: "Encode") -> bytes:
-        """The bytes on the wire for every connection that has this `encode`."""
-        if self.encode is encode:
-            return self.frame
-        if self.encode is not None:
-            return self._encoded_otherwise(encode)
-        self.encode = encode
-        self.frame = encode(self)
-        return self.frame
-
-    def _encoded_otherwise(self, encode: "Encode") -> bytes:
-        if self.others is None:
-            self.others = {}
-        if encode not in self.others:
-            self.others[encode] = encode(self)
-        return self.others[encode]
 
 
 Encode = Callable[[Message], bytes]
+"""A client protocol's way to put a message into bytes: the same for all who speak it alike."""
+
+
+class Frames(dict[Encode, bytes]):
+    """A message's bytes on the wire by the way of encoding, each made when it is first needed.
+
+    Every connection that has the same `encode` gets the same bytes object.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def __missing__(self, encode: Encode) -> bytes:
+        frame = self[encode] = encode(self._message)
+        return frame

@@ -19,8 +19,8 @@ class Node:
         self.hub = hub
         self.outbox = outbox
         self._execute: dict[type, Callable[[Any], int]] = {
-            SendToUid: self._send,
-            SendToAll: self._send,
+            SendToUid: self._send_to_uid,
+            SendToAll: self._send_to_all,
         }
 
     def execute(self, command: Command) -> int:
@@ -36,10 +36,15 @@ class Node:
     def _targets(self, command: SendToUid | SendToAll) -> Collection[Connection]:
         if isinstance(command, SendToAll):
             return self.hub.of_utype(command.utype)
-        if len(command.uids) == 1:
-            return self.hub.of_uid(command.uids[0], command.utype)
-        of_uid, utype = self.hub.of_uid, command.utype
-        return [member for uid in command.uids for member in of_uid(uid, utype)]
+        return self.hub.of_uids(command.uids, command.utype)
 
-    def _send(self, command: SendToUid | SendToAll) -> int:
-        return self.outbox.send(self._targets(command), command.message)
+    def _send_to_uid(self, command: SendToUid) -> int:
+        uids = command.uids
+        if len(uids) == 1:  # nearly always
+            members = self.hub.of_uid(uids[0], command.utype)
+        else:
+            members = self.hub.of_uids(uids, command.utype)
+        return self.outbox.send(members, command.message)
+
+    def _send_to_all(self, command: SendToAll) -> int:
+        return self.outbox.send(self.hub.of_utype(command.utype), command.message)

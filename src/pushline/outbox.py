@@ -10,7 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
 
-from pushline.messages import Encode, Message
+from pushline.messages import Encode, Frames, Message
+from pushline.metrics import Metrics
 from pushline.wheel import Item
 
 FEW = 64
@@ -141,7 +142,7 @@ NOTHING: list[bytes] = []
 class Outbox:
     """Both lanes of one event loop. `limit` is `limits.queue`, in bytes for each connection."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int, metrics: Metrics) -> None:
         self.limit = limit
         self.overflows = 0
         """Connections whose limit was exceeded, ever."""
@@ -149,6 +150,7 @@ class Outbox:
         """Connections that do not keep up at the moment."""
         self.time = loop.time
         self._loop = loop
+        self._metrics = metrics
         self._targeted: list[Writer] = []
         self._fanned: deque[Writer] = deque()
         self._awake = False
@@ -180,16 +182,27 @@ class Outbox:
         """Enqueue `message` for each of `writers`; returns how many took it."""
         count = len(writers)
         self.credit -= len(message.data) + count * ENQUEUE_COST
-        if count > FEW:
-            return self._fan_out(tuple(writers), message)
-        taken = 0
-        for writer in tuple(writers):  # a copy: one that overflows leaves its index
-            self.post(writer, message.encoded(writer.encode))
-            taken += writer.pending is not SINK
+        if count == 1:
+            (writer,) = writers
+            self.post(writer, writer.encode(message))
+            taken = 1 if writer.pending is not SINK else 0
+        elif count <= FEW:
+            taken = self._send_to_few(tuple(writers), message)
+        else:
+            taken = self._fan_out(tuple(writers), message)
+        self._metrics.deliveries += taken
         return taken
 
+    # Both get a copy of the members: one that overflows leaves its index.
+
+    def _send_to_few(self, writers: tuple[Writer, ...], message: Message) -> int:
+        overflows, frames = self.overflows, Frames(message)
+        for writer in writers:
+            self.post(writer, frames[writer.encode])
+        return len(writers) - (self.overflows - overflows)
+
     def _fan_out(self, writers: tuple[Writer, ...], message: Message) -> int:
-        overflows = self.overflows
+        overflows, frames = self.overflows, Frames(message)
         self._lane_bytes += len(message.data)
         self._lane_frames += len(writers)
         self.lane_full = self._lane_bytes > LANE_BYTES or self._lane_frames > LANE_FRAMES
@@ -198,7 +211,7 @@ class Outbox:
         for writer in writers:
             if writer.encode is not encode:
                 encode = writer.encode
-                frame = message.encoded(encode)
+                frame = frames[encode]
             if writer.lane:
                 writer.pending.append(frame)
             else:

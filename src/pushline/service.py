@@ -41,7 +41,7 @@ class Service:
         self.metrics = Metrics()
         self.hub = Hub()
         self.wheel = Wheel(tick)
-        self.node = Node(self.hub, Outbox(loop, config.limits.queue))
+        self.node = Node(self.hub, Outbox(loop, config.limits.queue, self.metrics))
         self.websocket: list[Address] = []
         self.text: list[Address] = []
         self.http: list[Address] = []

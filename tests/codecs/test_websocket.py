@@ -401,11 +401,11 @@ def test_a_frame_can_say_that_it_is_compressed() -> None:
     assert frame(BINARY, b"x", rsv1=True) == b"\xc2\x01x"
 
 
-def test_a_message_is_encoded_by_its_kind_and_only_once() -> None:
-    text, binary = Message(b"hello"), Message(b"\0", binary=True)
-    assert text.encoded(encode) == b"\x81\x05hello"
-    assert text.encoded(encode) is text.encoded(encode)
-    assert binary.encoded(encode) == b"\x82\x01\0"
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 1023, 1024, 65535, 65536])
+def test_a_message_is_encoded_by_its_kind(size: int) -> None:
+    data = b"x" * size
+    assert encode(Message(data)) == frame(TEXT, data)
+    assert encode(Message(data, binary=True)) == frame(BINARY, data)
 
 
 def test_a_close_frame_holds_code_and_reason_or_nothing() -> None:

@@ -16,6 +16,7 @@ from pushline.config import Config
 from pushline.connection import Connection
 from pushline.heartbeat import Heartbeat
 from pushline.messages import Close
+from pushline.metrics import Metrics
 from pushline.outbox import Outbox
 from pushline.wheel import Wheel
 from tests.browser import CLOSE, DEADLINE, PING, PONG, Browser
@@ -128,7 +129,7 @@ class _Keeper:
 
     def __init__(self) -> None:
         self.wheel = Wheel()
-        self.outbox = Outbox(asyncio.get_running_loop(), Config().limits.queue)
+        self.outbox = Outbox(asyncio.get_running_loop(), Config().limits.queue, Metrics())
         self.close_ticks = self.wheel.ticks(Config().limits.close_timeout)
         self.ends: list[tuple[int, int]] = []
 

@@ -87,7 +87,7 @@ def _deflated(bits: int, message: Message) -> bytes:
     data = stream.compress(message.data) + stream.flush(zlib.Z_SYNC_FLUSH)
     data = data.removesuffix(_FLUSHED)
     if len(data) >= len(message.data):
-        return message.encoded(encode)
+        return encode(message)
     return frame(BINARY if message.binary else TEXT, data, rsv1=True)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from pushline.commands import SendToAll, SendToUid
 from pushline.errors import BadLineError, BadNameError
 from pushline.messages import Message
-from pushline.names import check_name, name_of, utype_of
+from pushline.names import DEFAULT_UTYPE, check_name, name_of, utype_of
 
 
 class _Push(msgspec.Struct, gc=False):
@@ -25,8 +25,11 @@ def decode(line: bytes) -> SendToUid | SendToAll:
         if not line.isascii():
             line.decode()  # msgspec does not check the UTF-8 of what it skips
         push = _decode(line)
-        uid = push.uid
-        return _COMMANDS[type(uid)](uid, utype_of(push.utype), Message(line))
+        uid, utype = push.uid, push.utype
+        utype = DEFAULT_UTYPE if utype is None else utype_of(utype)
+        if type(uid) is str and uid not in _EMPTY:
+            return SendToUid((check_name(uid),), utype, Message(line))
+        return _COMMANDS[type(uid)](uid, utype, Message(line))
     except UnicodeDecodeError:
         raise BadLineError("utf8", "not UTF-8") from None
     except RecursionError:
@@ -35,12 +38,6 @@ def decode(line: bytes) -> SendToUid | SendToAll:
         raise BadLineError("json", str(error)) from None
     except BadNameError as error:
         raise BadLineError("name", str(error)) from None
-
-
-def _to_name(uid: str, utype: str, message: Message) -> SendToUid | SendToAll:
-    if uid == "" or uid == "0":
-        return SendToAll(utype, message)
-    return SendToUid((check_name(uid),), utype, message)
 
 
 def _to_number(uid: int, utype: str, message: Message) -> SendToUid | SendToAll:
@@ -74,7 +71,7 @@ def _to_values(uids: dict[str, object], utype: str, message: Message) -> SendToU
     return _to_many(uids.values(), utype, message)
 
 
-def _to_everyone(_uid: object, utype: str, message: Message) -> SendToAll:
+def _to_everyone(_empty: object, utype: str, message: Message) -> SendToAll:
     return SendToAll(utype, message)
 
 
@@ -92,7 +89,7 @@ _EMPTY = ("", "0", 0)
 """What PHP calls empty, among strings and integers."""
 
 _COMMANDS: dict[type, Callable[[Any, str, Message], SendToUid | SendToAll]] = {
-    str: _to_name,
+    str: _to_everyone,
     int: _to_number,
     list: _to_list,
     dict: _to_values,

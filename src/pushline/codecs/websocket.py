@@ -51,25 +51,33 @@ _XOR_BLOCK: Final = 16 * 1024
 
 _MEDIUM: Final = Struct("!BBH").pack
 _LONG: Final = Struct("!BBQ").pack
-_HEADERS: Final = [
-    [bytes((first, size)) for size in range(_LONGEST_SHORT + 1)] for first in range(256)
-]
+
+
+def _head(first: int, size: int) -> bytes:
+    if size <= _LONGEST_SHORT:
+        return bytes((first, size))
+    if size < 1 << 16:
+        return _MEDIUM(first, 126, size)
+    return _LONG(first, 127, size)
+
+
+_USUAL: Final = 1024
+"""Bytes under which nearly every payload stays: the heads of such frames are at hand."""
+_TEXT_HEADS: Final = [_head(_TEXT_WHOLE, size) for size in range(_USUAL)]
 
 
 def frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     """One final, unmasked frame: what a server sends."""
-    first = _FIN | _RSV1 | opcode if rsv1 else _FIN | opcode
-    size = len(payload)
-    if size <= _LONGEST_SHORT:
-        return _HEADERS[first][size] + payload
-    if size < 1 << 16:
-        return _MEDIUM(first, 126, size) + payload
-    return _LONG(first, 127, size) + payload
+    return _head(_FIN | _RSV1 | opcode if rsv1 else _FIN | opcode, len(payload)) + payload
 
 
 def encode(message: Message) -> bytes:
     """The message in one frame, as it is."""
-    return frame(BINARY if message.binary else TEXT, message.data)
+    data = message.data
+    size = len(data)
+    if size < _USUAL and not message.binary:
+        return _TEXT_HEADS[size] + data
+    return frame(BINARY if message.binary else TEXT, data)
 
 
 def close_frame(close: Close) -> bytes:

@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import logging
-from collections import deque
 from typing import cast
 
 from pushline.codecs import push_json
@@ -32,6 +31,14 @@ HTTP = (
 )
 
 
+def decode_to_users(line: bytes) -> SendToUid:
+    """As `push_json.decode`, where `text.broadcast` is off."""
+    command = push_json.decode(line)
+    if isinstance(command, SendToAll):
+        raise BadLineError("name", "an empty uid, and text.broadcast is off")
+    return command
+
+
 class TextListener:
     """What all connections of the port share."""
 
@@ -41,6 +48,7 @@ class TextListener:
         self.wheel = wheel
         self.metrics = metrics
         self.settings = config.text
+        self.decode = push_json.decode if config.text.broadcast else decode_to_users
         self.greeting_ticks = wheel.ticks(config.auth.timeout) + 1
         self.close_ticks = wheel.ticks(config.limits.close_timeout)
         self.back_ends: set[BackEnd] = set()
@@ -73,20 +81,6 @@ class TextListener:
             return True
         return outbox.held > 0 and self.node.strained(command)
 
-    def execute(self, command: SendToUid | SendToAll) -> bytes:
-        """The answer to a Command; raises BadLineError."""
-        everyone = type(command) is SendToAll
-        if everyone and not self.settings.broadcast:
-            raise BadLineError("name", "an empty uid, and text.broadcast is off")
-        delivered = self.node.execute(command)
-        metrics = self.metrics
-        if not (delivered or everyone):
-            metrics.offline += 1
-            return FAIL
-        metrics.deliveries += delivered
-        metrics.pushes += 1
-        return OK
-
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
         if is_unix(transport):
             return not self.settings.secret  # its file decides who may be here
@@ -112,7 +106,7 @@ class BackEnd(asyncio.Protocol, Item):
         self.slot = None
         self._listener = listener
         self._reader = LineReader(listener.settings.max_line)
-        self._lines: deque[bytes] = deque()
+        self._lines: list[bytes] = []
         self._greeting: Greeting | None = None
         self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
         self._ended = False  # it has been told that nothing more is taken
@@ -232,23 +226,28 @@ class BackEnd(asyncio.Protocol, Item):
 
     def _answer(self) -> None:
         answers: list[bytes] = []
-        lines, outbox = self._lines, self._listener.outbox
-        left = PASS_LINES
-        while lines and left and outbox.credit > 0:
-            left -= 1
-            line = lines.popleft()
+        lines, listener = self._lines, self._listener
+        outbox, decode, execute = listener.outbox, listener.decode, listener.node.execute
+        for line in lines[:PASS_LINES]:
+            if outbox.credit <= 0:
+                break
             try:
-                command = push_json.decode(line)
-                if (outbox.lane_full or outbox.held) and self._listener.must_wait(command):
-                    lines.appendleft(line)
+                command = decode(line)
+                if (outbox.lane_full or outbox.held) and listener.must_wait(command):
                     break
-                answers.append(self._listener.execute(command))
+                if execute(command) or type(command) is SendToAll:
+                    answers.append(OK)
+                else:
+                    answers.append(FAIL)
+                    listener.metrics.offline += 1
             except BadLineError as error:
                 if line.startswith(HTTP):
                     self._cut(HTTP_REQUEST)
                     break
                 answers.append(FAIL)
-                self._listener.refuse(self.transport, error)
+                listener.refuse(self.transport, error)
+        del lines[: len(answers)]
+        listener.metrics.pushes += answers.count(OK)
         self.transport.write(b"".join(answers))
 
     def _cut(self, fault: BadLineError) -> None:
