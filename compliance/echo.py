@@ -1,63 +1,42 @@
-"""What the fuzzing client talks to: an echo in place of the plain client protocol.
+"""What the fuzzing client talks to: an application that sends every message back.
 
-Everything below it is Pushline's own: the listener, the codecs, the connection. Prints its URL.
+Prints its URL.
 """
 
 import asyncio
 
 import uvloop
 
-from pushline.codecs.websocket import BINARY
-from pushline.config import Address, load
-from pushline.connection import Connection
-from pushline.hub import Hub
-from pushline.listeners.pages import Pages
-from pushline.listeners.sockets import listen
-from pushline.listeners.websocket import WebSocketListener
-from pushline.messages import Message
-from pushline.metrics import Metrics
-from pushline.node import Node
-from pushline.outbox import Outbox
-from pushline.wheel import Ticker, Wheel
+from pushline import App, Client
+from pushline.config import load
+from pushline.service import Service
 
 CONFIG = load(
     None,
     {
+        "PUSHLINE_APP_LOAD": "compliance.echo:app",
+        "PUSHLINE_WEBSOCKET_LISTEN": "127.0.0.1:0",
         "PUSHLINE_WEBSOCKET_COMPRESSION": "true",
+        "PUSHLINE_TEXT_LISTEN": "",
         "PUSHLINE_LIMITS_MESSAGE": "16 MiB",  # the longest of any case, 9.1.6 and 9.2.6
         "PUSHLINE_LIMITS_QUEUE": "32 MiB",
     },
     {},
 )
 
-
-class Echo:
-    """A client protocol that sends every message back."""
-
-    def opened(self, connection: Connection) -> None:
-        """Nothing to do: there is no login."""
-
-    def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
-        data = payload.encode() if isinstance(payload, str) else payload
-        connection.send(Message(data, binary=opcode == BINARY))
+app = App()
 
 
-def listener(wheel: Wheel) -> WebSocketListener:
-    metrics = Metrics()
-    outbox = Outbox(asyncio.get_running_loop(), CONFIG.limits.queue, metrics)
-    pages = Pages(demo=False, text="", secret=False, auth="open")
-    return WebSocketListener(CONFIG, Node(Hub(), outbox), wheel, metrics, Echo(), pages)
+@app.on_message
+async def echo(client: Client, data: str | bytes) -> None:
+    await client.send(data)
 
 
 async def main() -> None:
-    wheel = Wheel()
-    ticker = Ticker(wheel, asyncio.get_running_loop())
-    server, address = await listen(Address("127.0.0.1"), listener(wheel).accept, CONFIG.limits)
-    print(f"ws://{address}", flush=True)
-    try:
-        await server.serve_forever()
-    finally:
-        ticker.stop()
+    service = Service(CONFIG, app)
+    await service.start()
+    print(f"ws://{service.websocket[0]}", flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
+from pushline import App
 from pushline.config import Config, load
 from pushline.service import Service
 from tests.browser import DEADLINE
@@ -31,8 +32,9 @@ class InProcess:
     What the collector was told is undone in the end, and errors that nobody took are raised.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, app: App | None = None) -> None:
         self._config = config
+        self._app = app
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._loop = self._runner.get_loop()
         self._errors: list[dict[str, Any]] = []
@@ -42,7 +44,7 @@ class InProcess:
         self._thresholds = gc.get_threshold()
         self._loop.set_exception_handler(lambda _, context: self._errors.append(context))
         self._thread.start()
-        self.service = self.call(lambda: Service(self._config, tick=TICK))
+        self.service = self.call(lambda: Service(self._config, self._app, tick=TICK))
         return self
 
     def __exit__(

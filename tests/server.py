@@ -13,14 +13,16 @@ from typing import Self
 
 
 class Server:
-    """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_.
+    """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_,
+    `cwd` is where it runs.
 
     `websocket`, `text` and `http` are HOST:PORT once it has started, `log` what it has written to
     standard error so far.
     """
 
-    def __init__(self, *arguments: str, **settings: str) -> None:
+    def __init__(self, *arguments: str, cwd: str = "", **settings: str) -> None:
         self._arguments = arguments
+        self._cwd = cwd
         self._settings = {
             "WEBSOCKET_LISTEN": "127.0.0.1:0",
             "TEXT_LISTEN": "127.0.0.1:0",
@@ -52,6 +54,7 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pushline", "serve", *self._arguments],
             env=self._environment(),
+            cwd=self._cwd or None,
             stderr=subprocess.PIPE,
             text=True,
         )

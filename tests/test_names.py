@@ -1,11 +1,20 @@
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.errors import BadNameError
-from pushline.names import LONGEST_NAME, check_name, name_of, utype_of
+from pushline.errors import BadClientIdError, BadNameError
+from pushline.names import (
+    LONGEST_NAME,
+    check_client_id,
+    check_name,
+    client_id_of,
+    name_of,
+    split_client_id,
+    utype_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,46 @@ def test_a_utype_that_is_missing_is_0(value: object, utype: str) -> None:
 def test_what_is_no_name_is_no_utype(value: object) -> None:
     with pytest.raises(BadNameError):
         utype_of(value)
+
+
+# --- client_ids ---------------------------------------------------------------------------------
+
+
+def test_a_client_id_is_its_nodes_address_and_its_number_there() -> None:
+    client_id = client_id_of(0x7F0000010BB8, 0x2A)
+    assert client_id == "7f0000010bb80000002a"
+    assert split_client_id(client_id) == (0x7F0000010BB8, 0x2A)
+
+
+@given(st.integers(0, 2**48 - 1), st.integers(1, 2**32 - 1))
+def test_any_client_id_can_be_taken_apart_again(address: int, number: int) -> None:
+    client_id = client_id_of(address, number)
+    assert check_client_id(client_id) == client_id
+    assert split_client_id(client_id) == (address, number)
+
+
+def test_a_client_id_is_taken_in_capitals_too() -> None:
+    assert check_client_id("7F0000010BB80000002A") == "7f0000010bb80000002a"
+
+
+@pytest.mark.parametrize(
+    "client_id",
+    [
+        "",
+        "0" * 19,
+        "0" * 21,
+        "g" * 20,
+        "0" * 20 + "\n",
+        " " * 20,
+        "\u0660" * 20,
+        7,
+        None,
+        b"0" * 20,
+    ],
+)
+def test_what_is_no_client_id_is_refused_and_told_why(client_id: Any) -> None:
+    with pytest.raises(BadClientIdError, match="20 hexadecimal digits, not "):
+        check_client_id(client_id)
 
 
 def _is_name(text: str) -> bool:

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
+    _add_application(command)
     _add_settings(command)
     command.set_defaults(run=lambda options: serve(_config(options, load)))
 
@@ -97,6 +98,7 @@ def _add_token(command: argparse.ArgumentParser) -> None:
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
+    _add_application(command)
     _add_settings(command)
     command.set_defaults(run=_print_config)
 
@@ -104,6 +106,12 @@ def _add_config(command: argparse.ArgumentParser) -> None:
 def _add_file(command: argparse.ArgumentParser) -> None:
     help_text = "a TOML file with settings (default: none)"
     command.add_argument("--config", type=Path, metavar="FILE", help=help_text)
+
+
+def _add_application(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "app.load", nargs="?", metavar="MODULE:APP", help="your application, as in chat:app"
+    )
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:

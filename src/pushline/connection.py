@@ -1,9 +1,10 @@
 """One live client: who it is, its write side, and its end."""
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from pushline.codecs import websocket
+from pushline.commands import Session
 from pushline.messages import ABNORMAL, SLOW, Close, Encode, Message
 from pushline.outbox import Outbox, Writer
 from pushline.wheel import Wheel
@@ -24,11 +25,15 @@ class Keeper(Protocol):
 class Connection(Writer):
     """One live client: a tab, a phone.
 
-    `id` is its number on this node (0 while it is in no index), `uid` and `utype` are None before
-    its login, `seen` is the tick of the last byte that came from it.
+    `id` is its number on this node (0 while it has none), `uid` and `utype` are None before its
+    login, `groups` and `session` before they are first used, `seen` is the tick of the last byte
+    that came from it, `state` what its client protocol keeps for it. All but `seen` can still be
+    read when it is over.
     """
 
-    __slots__ = ("id", "keeper", "seen", "uid", "utype")
+    __slots__ = ("groups", "id", "keeper", "seen", "session", "state", "uid", "utype")
+
+    transport: asyncio.Transport
 
     def __init__(self, transport: asyncio.Transport, keeper: Keeper, encode: Encode) -> None:
         super().__init__(transport, keeper.outbox, encode)
@@ -36,6 +41,9 @@ class Connection(Writer):
         self.id = 0
         self.uid: str | None = None
         self.utype: str | None = None
+        self.groups: dict[str, None] | None = None
+        self.session: Session | None = None
+        self.state: Any = None
         self.seen = keeper.wheel.now
 
     def send(self, message: Message) -> bool:
@@ -46,6 +54,14 @@ class Connection(Writer):
         """Ask for a sign of life."""
         self.outbox.post(self, PING)
 
+    def pause_reading(self) -> None:
+        """Take nothing more from the client."""
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on where it was paused."""
+        self.transport.resume_reading()
+
     def close(self, close: Close, *, by_peer: bool = False) -> None:
         """Send what waits and a Close frame, then end; once only."""
         if not self.sealed:
@@ -55,6 +71,13 @@ class Connection(Writer):
         """A slow reader's own queue is dropped: it would not read that either."""
         self.seal()
         self._finish(b"", SLOW, by_peer=False)
+
+    def destroy(self) -> None:
+        """End it at once: no Close frame, and nothing of what still waits."""
+        if not self.sealed:
+            self.seal()
+            self.keeper.closed(self, ABNORMAL, by_peer=False)
+        self.abort()
 
     def ended(self) -> None:
         """The peer has ended its side without a word; what still waits may be written."""

@@ -7,6 +7,9 @@ PushlineError
 │   ├── HttpError           HTTP: `status` and `headers` of the answer
 │   └── BadLineError        text port: why a line is answered with `fail`
 ├── BadNameError            a uid, utype or group that is none
+├── BadClientIdError        a client_id that is none
+├── BadMessageError         neither text nor bytes
+├── AppError                the application was used in a way that cannot work
 └── ClientError             a back end's client could not do what it was asked
     ├── UnavailableError    nothing answers at that address, or the connection was lost
     ├── DeadlineError       no answer in time; the push may still have been delivered
@@ -40,8 +43,10 @@ class ProtocolError(PeerError):
 class HttpError(PeerError):
     """A request that is answered with `status` (a number) and the connection closed."""
 
-    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(reason)
+    def __init__(
+        self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(status, reason)
         self.status = status
         self.reason = reason
         self.headers = headers
@@ -60,6 +65,18 @@ class BadLineError(PeerError):
 
 class BadNameError(PushlineError):
     """A uid, utype or group is 1 to 255 bytes of UTF-8 without control characters."""
+
+
+class BadClientIdError(PushlineError):
+    """A client_id is 20 hexadecimal digits."""
+
+
+class BadMessageError(PushlineError):
+    """A message is text that UTF-8 can have, or bytes."""
+
+
+class AppError(PushlineError):
+    """The application was used in a way that cannot work; says what to do instead."""
 
 
 class ClientError(PushlineError):

@@ -27,6 +27,10 @@ class Heartbeat:
         if self._silence:
             self._wheel.schedule(connection, self._silence, self._check_silence)
 
+    def stop(self, connection: Connection) -> None:
+        """Expect no sign of life until it is started again."""
+        self._wheel.cancel(connection)
+
     def _check(self, connection: Connection) -> None:
         silent = self._wheel.now - connection.seen
         if silent >= self._silence:

@@ -31,6 +31,7 @@ NO_PONG = Close(3012, "no pong")
 INVALID_TOKEN = Close(3500, "invalid token")
 BAD_REQUEST = Close(3501, "bad request")
 NO_LOGIN = Close(3502, "no login in time")
+KICKED = Close(3503, "kicked")
 REPLACED = Close(3503, "replaced by a newer connection")
 LIMIT = Close(3504, "limit of connections reached")
 

@@ -24,6 +24,8 @@ class Metrics:
         self.refused: Counter[str] = Counter()
         self.closed: Counter[int | str] = Counter()
         """By the code that the server closed with, or BY_PEER."""
+        self.app_errors: Counter[str] = Counter()
+        """Handlers of the application that raised, by event."""
 
     def text(self, gauges: dict[str, tuple[float, str]]) -> str:
         """The text format of Prometheus; `gauges` are further values with their help by name."""
@@ -45,6 +47,7 @@ class Metrics:
         yield from _counter("deliveries", self.deliveries, "Messages queued on connections.")
         yield from _labelled("bad_lines", "kind", self.bad_lines, "Lines and peers refused.")
         yield from _labelled("http_refused", "status", self.refused, "HTTP requests refused.")
+        yield from _labelled("app_errors", "event", self.app_errors, "Handlers that raised.")
         yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
 
 

@@ -1,14 +1,18 @@
-"""What a uid, a utype and a group are: names of 1 to 255 bytes of UTF-8, no control characters."""
+"""What a uid, a utype and a group are: names of 1 to 255 bytes of UTF-8, no control characters.
+
+And what a client_id is: 20 hexadecimal digits, the node's address and the connection's number.
+"""
 
 import re
 
-from pushline.errors import BadNameError
+from pushline.errors import BadClientIdError, BadNameError
 
 LONGEST_NAME = 255
 """Bytes of UTF-8."""
 DEFAULT_UTYPE = "0"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CLIENT_ID = re.compile(r"[0-9a-fA-F]{20}")
 _SURELY_SHORT = LONGEST_NAME // 4  # characters: UTF-8 has at most four bytes for one
 
 
@@ -39,3 +43,21 @@ def name_of(value: object) -> str:
 def utype_of(value: object) -> str:
     """The utype for a JSON value; missing or `null` is the default one, 0."""
     return DEFAULT_UTYPE if value is None else name_of(value)
+
+
+def client_id_of(address: int, connection: int) -> str:
+    """The name of a client: its node's address (48 bits), its number there (32 bits)."""
+    return f"{address:012x}{connection:08x}"
+
+
+def check_client_id(client_id: str) -> str:
+    """`client_id` in lower case; raises BadClientIdError where it cannot be one."""
+    if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
+        raise BadClientIdError(f"a client_id is 20 hexadecimal digits, not {client_id!r:.60}")
+    return client_id.lower()
+
+
+def split_client_id(client_id: str) -> tuple[int, int]:
+    """The node's address and the number there, of a checked client_id."""
+    number = int(client_id, 16)
+    return number >> 32, number & 0xFFFFFFFF

@@ -1,50 +1,121 @@
 """Executes Commands on this node's connections. The one way in for every back end."""
 
+import secrets
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
-from pushline.commands import Command, SendToAll, SendToUid
+from pushline.actions import Actions
+from pushline.commands import (
+    Command,
+    Send,
+    SendToAll,
+    SendToClient,
+    SendToGroup,
+    SendToUid,
+    Sent,
+)
 from pushline.connection import Connection
-from pushline.hub import Hub
+from pushline.hub import Directory, Hub
 from pushline.outbox import FEW, FRAME_COST, Outbox
+from pushline.queries import Queries
+
+T = TypeVar("T")
+
+SENT = tuple(map(Sent, range(FEW + 1)))
+"""Ready-made answers: nearly every send reaches a few, and nobody that it names is offline."""
 
 
 class Node:
-    """A Hub, and the Outbox of its connections.
+    """A Hub, and the Outbox of its connections. `address` is the first part of its client_ids.
 
     `execute` is a plain call: a push takes no task, and its order is fixed when it returns.
     """
 
-    def __init__(self, hub: Hub, outbox: Outbox) -> None:
+    def __init__(self, hub: Hub, outbox: Outbox, address: int | None = None) -> None:
         self.hub = hub
         self.outbox = outbox
-        self._execute: dict[type, Callable[[Any], int]] = {
+        address = secrets.randbits(48) if address is None else address
+        self._clients = Directory(hub, address)
+        self._execute: dict[type, Callable[[Any], Any]] = {
             SendToUid: self._send_to_uid,
+            SendToGroup: self._send_to_group,
+            SendToClient: self._send_to_client,
             SendToAll: self._send_to_all,
+            **Actions(hub, outbox, self._clients).by_command,
+            **Queries(hub, self._clients).by_command,
+        }
+        self._targets: dict[type, Callable[[Any], Collection[Connection]]] = {
+            SendToUid: self._of_uids,
+            SendToGroup: self._of_groups,
+            SendToClient: self._of_clients,
+            SendToAll: self._of_all,
         }
 
-    def execute(self, command: Command) -> int:
-        """Carry out a Command; returns on how many live connections it was queued."""
-        return self._execute[type(command)](command)
+    def client_id(self, connection: Connection) -> str:
+        """The client_id of a connection that the hub has named."""
+        return self._clients.id_of(connection)
 
-    def strained(self, command: SendToUid | SendToAll) -> bool:
+    def execute(self, command: Command[T]) -> T:
+        """Carry out a Command; returns its answer."""
+        return self._execute[type(command)](command)  # type: ignore[no-any-return] # as the table
+
+    def strained(self, command: Send) -> bool:
         """Whether one of a few targets would be closed by it that has only just stopped reading."""
-        targets = self._targets(command)
+        targets = self._targets[type(command)](command)
         size = len(command.message.data) + FRAME_COST
         return len(targets) <= FEW and any(target.strained(size) for target in targets)
 
-    def _targets(self, command: SendToUid | SendToAll) -> Collection[Connection]:
-        if isinstance(command, SendToAll):
-            return self.hub.of_utype(command.utype)
-        return self.hub.of_uids(command.uids, command.utype)
-
-    def _send_to_uid(self, command: SendToUid) -> int:
+    def _send_to_uid(self, command: SendToUid) -> Sent:
         uids = command.uids
-        if len(uids) == 1:  # nearly always
-            members = self.hub.of_uid(uids[0], command.utype)
-        else:
-            members = self.hub.of_uids(uids, command.utype)
-        return self.outbox.send(members, command.message)
+        if len(uids) != 1 or command.exclude:
+            return self._send_to_uids(command)
+        members = self.hub.of_uid(uids[0], command.utype)  # nearly always
+        count = self.outbox.send(members, command.message)
+        return SENT[count] if 0 < count <= FEW else Sent(count, () if members else uids)
 
-    def _send_to_all(self, command: SendToAll) -> int:
-        return self.outbox.send(self.hub.of_utype(command.utype), command.message)
+    def _send_to_uids(self, command: SendToUid) -> Sent:
+        offline = (uid for uid in command.uids if not self.hub.of_uid(uid, command.utype))
+        return self._send(command, tuple(offline))
+
+    def _send_to_group(self, command: SendToGroup) -> Sent:
+        offline = (name for name in command.groups if not self.hub.of_group(name, command.utype))
+        return self._send(command, tuple(offline))
+
+    def _send_to_client(self, command: SendToClient) -> Sent:
+        offline = (client for client in command.clients if self._clients.find(client) is None)
+        return self._send(command, tuple(offline))
+
+    def _send_to_all(self, command: SendToAll) -> Sent:
+        return self._send(command)
+
+    def _send(self, command: Send, offline: tuple[str, ...] = ()) -> Sent:
+        targets = self._targets[type(command)](command)
+        count = self.outbox.send(targets, command.message)
+        return Sent(count, offline) if offline or count > FEW else SENT[count]
+
+    def _of_uids(self, command: SendToUid) -> Collection[Connection]:
+        return self._but(command.exclude, self.hub.of_uids(command.uids, command.utype))
+
+    def _of_groups(self, command: SendToGroup) -> Collection[Connection]:
+        groups = command.groups
+        if len(groups) == 1:  # nearly always: nobody is in it twice
+            members = self.hub.of_group(groups[0], command.utype)
+        else:
+            members = self.hub.of_groups(groups, command.utype)
+        return self._but(command.exclude, members)
+
+    def _of_clients(self, command: SendToClient) -> Collection[Connection]:
+        return self._clients.find_all(command.clients)
+
+    def _of_all(self, command: SendToAll) -> Collection[Connection]:
+        utype, hub = command.utype, self.hub
+        everyone = hub.connections.values() if utype is None else hub.of_utype(utype)
+        return self._but(command.exclude, everyone)
+
+    def _but(
+        self, exclude: frozenset[str], connections: Collection[Connection]
+    ) -> Collection[Connection]:
+        if not exclude:
+            return connections
+        excluded = set(self._clients.find_all(exclude))
+        return [connection for connection in connections if connection not in excluded]

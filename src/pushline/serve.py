@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import sys
+import threading
+import time
 
 import uvloop
 
 from pushline import __version__
+from pushline.app.application import App
+from pushline.app.load import load_app
 from pushline.config import Address, Config
 from pushline.config.values import size_text
 from pushline.logs import configure
@@ -16,6 +21,8 @@ from pushline.service import Service
 
 log = logging.getLogger(__name__)
 
+LAST_MOMENT = 0.3
+"""Seconds that threads have when all else is over."""
 FEW_DESCRIPTORS = 10_000
 OWN_DESCRIPTORS = 20
 """What the server itself has open: its ports, its event loop, its output."""
@@ -24,10 +31,24 @@ OWN_DESCRIPTORS = 20
 def serve(config: Config) -> int:
     """Serve until SIGTERM or Ctrl-C, then drain; a second one ends at once. Raises ConfigError."""
     configure(config.log.level)
+    app = load_app(config.app.load) if config.app.load else None
     descriptors = raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, descriptors))
+        runner.run(_serve(config, app, descriptors))
+        end_without_threads()
     return 0
+
+
+def end_without_threads() -> None:
+    """See to it that the process ends soon, whatever an application's threads still do."""
+    threading.Thread(target=_end, name="pushline-end", daemon=True).start()
+
+
+def _end() -> None:
+    time.sleep(LAST_MOMENT)
+    log.warning("threads of the application still run: ending without them")
+    logging.shutdown()
+    os._exit(0)
 
 
 def raise_descriptor_limit() -> int:
@@ -37,8 +58,8 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-async def _serve(config: Config, descriptors: int) -> None:
-    service = Service(config)
+async def _serve(config: Config, app: App | None, descriptors: int) -> None:
+    service = Service(config, app)
     stopped = _on_signals()
     await service.start()
     print("\n".join(banner(service, descriptors)), file=sys.stderr, flush=True)
@@ -69,6 +90,7 @@ def banner(service: Service, descriptors: int) -> list[str]:
     lines += [f"  back ends   {at}   one line of JSON, one push" for at in service.text]
     lines += [f"  operators   http://{at}/ready  http://{at}/metrics" for at in service.http]
     pages = [at for at in service.demo if not at.path]  # no browser opens a Unix socket
+    lines += [f"  application {config.app.load}"] if config.app.load else []
     lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in pages]
     lines += [
         f"  login       {_login(config)}",
@@ -88,8 +110,15 @@ def _url(scheme: str, address: Address) -> str:
     return str(address) if address.path else f"{scheme}://{address}"
 
 
+_PROOFS = {
+    "open": "open, every uid is believed",
+    "token": "a token is needed",
+    "app": "the application decides",
+}
+
+
 def _login(config: Config) -> str:
-    proof = "a token is needed" if config.auth_mode == "token" else "open, every uid is believed"
+    proof = _PROOFS[config.auth_mode]
     return f"{proof}; sessions of one uid: {config.auth.sessions}"
 
 

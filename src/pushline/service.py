@@ -3,13 +3,17 @@
 import asyncio
 import math
 
+from pushline.app.application import App
+from pushline.app.running import Running
 from pushline.config import Address, Config
 from pushline.connection import Connection
 from pushline.heartbeat import Heartbeat
 from pushline.hub import Hub
+from pushline.listeners.application import Application
 from pushline.listeners.http import OperatorListener
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import Plain
+from pushline.listeners.protocol import ClientProtocol
 from pushline.listeners.sockets import listen, tls_context
 from pushline.listeners.text import TextListener
 from pushline.listeners.websocket import WebSocketListener
@@ -24,6 +28,8 @@ from pushline.wheel import TICK, Ticker, Wheel
 LAST_WORDS = 0.75
 """Seconds that the last closed connections have for their side of the close: with what the end of
 the process itself takes, all is over a second after `shutdown.time`."""
+LAST_HANDLERS = 0.75
+"""Seconds that an application then has for its last handlers and `on_stop`."""
 FEW = 100
 """Connections that may be closed together in any case when the server drains."""
 
@@ -35,7 +41,7 @@ class Service:
     show the demo page.
     """
 
-    def __init__(self, config: Config, *, tick: float = TICK) -> None:
+    def __init__(self, config: Config, app: App | None = None, *, tick: float = TICK) -> None:
         loop = asyncio.get_running_loop()
         self.config = config
         self.metrics = Metrics()
@@ -46,9 +52,11 @@ class Service:
         self.text: list[Address] = []
         self.http: list[Address] = []
         self.demo: list[Address] = []
+        self._heartbeat = self._new_heartbeat()
         self._text = TextListener(config, self.node, self.wheel, self.metrics)
         self._sessions = self._new_sessions()
-        self._plain = self._new_plain()
+        self._running = self._new_running(app) if app else None
+        self._protocol = self._new_protocol()
         self._listeners: list[WebSocketListener] = []
         self._public: list[asyncio.Server] = []
         self._operators: list[asyncio.Server] = []
@@ -62,6 +70,8 @@ class Service:
     async def start(self) -> None:
         """Open every port; raises ConfigError where one cannot be had."""
         try:
+            if self._running:
+                await self._running.start(self.node)
             await self._open_text()  # first: the demo page names its address
             await self._open_websocket()
             await self._open_http()
@@ -90,6 +100,8 @@ class Service:
             next_at += self.wheel.tick
             await asyncio.sleep(next_at - loop.time())
         await self._last_words()
+        if self._running:
+            await self._running.stop(LAST_HANDLERS)
 
     def stop(self) -> None:
         """End at once everything that is left."""
@@ -99,6 +111,8 @@ class Service:
             back_end.close()
         for connection in self._connections():
             connection.abort()
+        if self._running:
+            self._running.end()
         self._ticker.stop()
 
     def metrics_text(self) -> str:
@@ -108,21 +122,51 @@ class Service:
                 "connections": (len(self.hub.connections), "Connections that have logged in."),
                 "users": (self.hub.users(), "Different users that are connected."),
                 "back_ends": (len(self._text.back_ends), "Connections on the text port."),
+                "app_handlers": (self._busy(), "Clients whose handler is running."),
+                "app_longest_handler_seconds": (
+                    self._running.longest() if self._running else 0.0,
+                    "How long the oldest of them has been running.",
+                ),
                 "loop_lag_seconds": (self._ticker.lag, "How late the last tick was."),
+                "loop_lag_max_seconds": (
+                    self._ticker.worst_lag,
+                    "How late the latest tick of the last one to two minutes was.",
+                ),
             }
         )
 
+    def _new_heartbeat(self) -> Heartbeat:
+        beat = self.config.heartbeat
+        return Heartbeat(self.wheel, ping=beat.ping, pong=beat.pong, timeout=beat.timeout)
+
     def _new_sessions(self) -> Sessions:
-        auth, beat = self.config.auth, self.config.heartbeat
-        heartbeat = Heartbeat(self.wheel, ping=beat.ping, pong=beat.pong, timeout=beat.timeout)
+        auth = self.config.auth
         return Sessions(
             self.hub,
             self.wheel,
-            heartbeat,
+            self._heartbeat,
             self.metrics,
             policy=auth.sessions,
             challenge=auth.challenge,
         )
+
+    def _new_running(self, app: App) -> Running:
+        settings = self.config.app
+        return Running(
+            app,
+            self.wheel,
+            self.metrics,
+            queue=settings.queue,
+            threads=settings.threads,
+            sync_timeout=settings.sync_timeout,
+            slow=settings.slow,
+        )
+
+    def _new_protocol(self) -> ClientProtocol:
+        login = None if self.config.auth_mode == "app" else self._new_plain()
+        if self._running:
+            return Application(self._running, self.node, self._heartbeat, login)
+        return login or self._new_plain()
 
     def _new_plain(self) -> Plain:
         auth = self.config.auth
@@ -138,9 +182,17 @@ class Service:
         settings = self.config.websocket
         tls = tls_context(settings.certificate, settings.key) if settings.certificate else None
         for address in settings.listen:
-            demo = settings.demo == "on" or (settings.demo == "loopback" and address.is_loopback)
+            demo = settings.demo == "on" or (
+                settings.demo == "loopback" and address.is_loopback and not self._running
+            )
             listener = WebSocketListener(
-                self.config, self.node, self.wheel, self.metrics, self._plain, self._pages(demo)
+                self.config,
+                self.node,
+                self.wheel,
+                self.metrics,
+                self._protocol,
+                self._pages(demo),
+                self._running.app.static if self._running else None,
             )
             self._listeners.append(listener)
             server, opened = await listen(
@@ -171,6 +223,9 @@ class Service:
             auth=self.config.auth_mode,
             secret=bool(self.config.text.secret),
         )
+
+    def _busy(self) -> int:
+        return len(self._running.desk.busy) if self._running else 0
 
     def _connections(self) -> list[Connection]:
         """All that have been upgraded: logged in, waiting to be, or with a deadline for it."""

@@ -11,6 +11,8 @@ from typing import Any
 
 TICK = 0.25
 """Seconds."""
+MINUTE = 60.0
+"""Seconds."""
 SOON = 0.001
 """Seconds: the loop looks for what has arrived before a timer that is so far off."""
 
@@ -87,6 +89,13 @@ class Ticker:
         self._timer = loop.call_at(self._at, self._run)
         self.lag = 0.0
         """Seconds by which the last tick was late."""
+        self._worst = self._worst_before = 0.0
+        self._minute = self._at + MINUTE
+
+    @property
+    def worst_lag(self) -> float:
+        """Seconds by which the latest tick of the last one to two minutes was late."""
+        return max(self._worst, self._worst_before)
 
     def stop(self) -> None:
         """No tick comes any more."""
@@ -95,8 +104,15 @@ class Ticker:
     def _run(self) -> None:
         now = self._loop.time()
         self.lag = max(0.0, now - self._at)
+        self._note(now)
         self._put_off = self.lag > self._wheel.tick and not self._put_off
         self._at = now + SOON if self._put_off else max(self._at + self._wheel.tick, now + SOON)
         self._timer = self._loop.call_at(self._at, self._run)
         if not self._put_off:
             self._wheel.advance()
+
+    def _note(self, now: float) -> None:
+        self._worst = max(self._worst, self.lag)
+        if now >= self._minute:
+            self._minute = now + MINUTE
+            self._worst_before, self._worst = self._worst, 0.0

@@ -97,7 +97,7 @@ def response(
 
     Raises ValueError for a header that would break out of its line.
     """
-    head = _head(
+    answer = head(
         status,
         [
             ("Content-Type", content_type),
@@ -106,7 +106,13 @@ def response(
             *headers,
         ],
     )
-    return head if head_only else head + body
+    return answer if head_only else answer + body
+
+
+def head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The head of an answer. Raises ValueError for a header that would break out of its line."""
+    lines = [_line(name, value) for name, value in headers]
+    return b"".join([_status_line(status), *lines, b"\r\n\r\n"])
 
 
 def _lists(fields: Fields, name: bytes, token: bytes) -> bool:
@@ -157,11 +163,6 @@ def _normal_origin(origin: str) -> tuple[str, str, str] | None:
         return None
     scheme, host, port = match.groups()
     return scheme, host, port or _DEFAULT_PORTS.get(scheme, "")
-
-
-def _head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
-    lines = [_line(name, value) for name, value in headers]
-    return b"".join([_status_line(status), *lines, b"\r\n\r\n"])
 
 
 def _line(name: str, value: str) -> bytes:

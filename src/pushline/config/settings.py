@@ -6,12 +6,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pushline.address import Address
 from pushline.config.sources import Key, Name, error_at, from_environment, from_file, from_flags
 from pushline.config.values import (
     ADDRESSES,
+    APPLICATION,
     FLAG,
     NETWORKS,
     ORIGINS,
@@ -113,11 +114,11 @@ class Auth:
     """How a browser logs in, and how often as one uid."""
 
     mode: str = setting(
-        choice("open", "token", empty="automatic"),
+        choice("open", "token", "app", empty="automatic"),
         "",
-        "Whether any uid is believed, or a token has to come with it.",
+        "Whether any uid is believed, a token has to come with it, or the application decides.",
         flag="--auth",
-        metavar="open|token",
+        metavar="open|token|app",
     )
     secret: str = setting(SECRET, "", "What login tokens are made with.")
     timeout: float = setting(
@@ -131,6 +132,30 @@ class Auth:
     )
     allow_public_open: bool = setting(
         FLAG, False, "Whether anyone who reaches the port may log in as anyone."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An application of your own, in the server's process."""
+
+    load: str = setting(
+        APPLICATION, "", "The application, as in `chat:app`; `pushline serve chat:app` sets it."
+    )
+    queue: int = setting(
+        count(1, 1_000_000),
+        64,
+        "Messages of one client that may wait; then it is not read from until half are handled.",
+    )
+    threads: int = setting(count(1, 10_000), 32, "Threads for handlers that are plain functions.")
+    connect_time: float = setting(
+        seconds(0.01, 300), 10, "How long on_connect may take to decide; then the answer is 503."
+    )
+    sync_timeout: float = setting(
+        seconds(0.01, 3600), 5, "How long the verbs of `sync` wait for the event loop."
+    )
+    slow: float = setting(
+        seconds(0.01, 3600), 5, "A handler that runs for so long is logged, once."
     )
 
 
@@ -210,17 +235,20 @@ class Config:
     text: Text = Text()
     http: Http = Http()
     auth: Auth = Auth()
+    app: App = App()
     heartbeat: Heartbeat = Heartbeat()
     limits: Limits = Limits()
     shutdown: Shutdown = Shutdown()
     log: Log = Log()
 
     @property
-    def auth_mode(self) -> Literal["open", "token"]:
-        """The login in force: where `auth.mode` is automatic, `open` if nothing asks for more."""
+    def auth_mode(self) -> Literal["open", "token", "app"]:
+        """The login in force: where `auth.mode` is automatic, the application decides if there is
+        one, else it is `open` if nothing asks for more."""
         local = not _public(self.websocket.listen + self.text.listen)
         automatic = "open" if local and not self.auth.secret else "token"
-        return "open" if (self.auth.mode or automatic) == "open" else "token"
+        mode = self.auth.mode or ("app" if self.app.load else automatic)
+        return cast(Literal["open", "token", "app"], mode)
 
 
 SECTIONS: dict[str, type] = {section.name: type(section.default) for section in fields(Config)}
@@ -314,7 +342,12 @@ def _ports(config: Config) -> Rules:
 
 def _logins(config: Config) -> Rules:
     auth, public = config.auth, _public(config.websocket.listen)
-    yield config.auth_mode == "open" or bool(auth.secret), _no_secret(config)
+    yield config.auth_mode != "token" or bool(auth.secret), _no_secret(config)
+    yield (
+        config.auth_mode != "app" or bool(config.app.load),
+        'auth.mode = "app" leaves logins to an application: name it, as in '
+        "`pushline serve chat:app`",
+    )
     yield (
         not (config.auth_mode == "open" and public) or auth.allow_public_open,
         f'auth.mode = "open" on websocket.listen = {public} lets anyone on the network log in '

@@ -22,6 +22,7 @@ _SIZE = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_APPLICATION = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 # A browser leaves the default port out, so an origin that names it would match nothing.
 _ORIGIN = re.compile(
     r"(?!http:.*:80$|https:.*:443$)"
@@ -97,6 +98,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _application(value: object) -> str:
+    text = _text(value)
+    if text and not _APPLICATION.fullmatch(text):
+        raise RefusedError(value)
+    return text
+
+
 def _secret(value: object) -> str:
     text = _text(value)
     masked = text and not text.strip("*")
@@ -105,6 +113,7 @@ def _secret(value: object) -> str:
     return text
 
 
+APPLICATION = Kind('MODULE:NAME, as in "chat:app", or "" for none', _application, quoted)
 PATH = Kind('a path, or "" for none', _text, quoted)
 SECRET = Kind(
     f"printable text of at most {LONGEST_SECRET} characters, no space at either end, "

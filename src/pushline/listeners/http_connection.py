@@ -1,6 +1,7 @@
 """One HTTP request on one connection: its head within limits and time, one answer, an end."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Protocol
 
 from pushline.codecs import handshake
@@ -40,11 +41,19 @@ class Upgraded(Protocol):
     def resume(self) -> None:
         """It has room again."""
 
-    def ended(self) -> None:
-        """The peer sends nothing more."""
+    def ended(self) -> bool | None:
+        """The peer sends nothing more; whether it may still be sent to."""
 
     def lost(self) -> None:
         """The transport has ended."""
+
+
+class Decision:
+    """An upgrade that an application decides over."""
+
+    def __init__(self, task: "asyncio.Task[None]", rest: bytes) -> None:
+        self.task = task
+        self.early = rest
 
 
 class HttpConnection(asyncio.Protocol, Item):
@@ -54,7 +63,7 @@ class HttpConnection(asyncio.Protocol, Item):
     two system calls.
     """
 
-    __slots__ = ("_listener", "_reader", "_upgraded", "transport")
+    __slots__ = ("_decision", "_listener", "_reader", "_upgraded", "transport")
 
     transport: asyncio.Transport
 
@@ -63,6 +72,7 @@ class HttpConnection(asyncio.Protocol, Item):
         self._listener = listener
         self._reader: HeadReader | None = HeadReader(listener.head_limits)
         self._upgraded: Upgraded | None = None
+        self._decision: Decision | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # A stream's transport is always this one, and a cast would cost a call.
@@ -77,20 +87,24 @@ class HttpConnection(asyncio.Protocol, Item):
         if self._upgraded is not None:
             self._upgraded.data_received(data)
             return
+        if self._decision is not None:
+            self._decision.early += data
+            self.transport.pause_reading()  # a client waits for its 101, and need not be read
+            return
         reader = self._reader
         if reader is None:
             return  # answered: what else comes is not for us
+        request = None
         try:
             request = reader.feed(data)
             if request is not None:
                 self._reader = None
                 self._listener.answer(self, request, reader.rest)
         except HttpError as error:
-            self.refuse(error)
+            self.refuse(error, request)
 
-    def eof_received(self) -> None:
-        if self._upgraded is not None:
-            self._upgraded.ended()
+    def eof_received(self) -> bool | None:
+        return self._upgraded.ended() if self._upgraded is not None else None
 
     def pause_writing(self) -> None:
         if self._upgraded is not None:
@@ -103,9 +117,22 @@ class HttpConnection(asyncio.Protocol, Item):
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.wheel.cancel(self)
         self._listener.metrics.open -= 1
+        if self._decision is not None:
+            self._decision.task.cancel()
         if self._upgraded is not None:
             self._upgraded.lost()
             self._upgraded = None
+
+    def decide(self, task: "asyncio.Task[None]", rest: bytes) -> None:
+        """Wait until `task` has upgraded or refused; it is cancelled if the client goes away."""
+        self._listener.wheel.cancel(self)
+        self._decision = Decision(task, rest)
+
+    def decided(self) -> bytes:
+        """The task is about to upgrade or refuse; returns what the client has sent meanwhile."""
+        decision, self._decision = self._decision, None
+        self.transport.resume_reading()
+        return decision.early if decision else b""
 
     def upgrade(self, upgraded: Upgraded, rest: bytes) -> None:
         """Hand everything on from now on, `rest` first."""
@@ -125,11 +152,13 @@ class HttpConnection(asyncio.Protocol, Item):
         ticks = self._listener.wheel.ticks(self._listener.limits.close_timeout)
         self._listener.wheel.schedule(self, ticks, HttpConnection.abort)
 
-    def refuse(self, error: HttpError) -> None:
-        """Respond with an error."""
+    def refuse(self, error: HttpError, request: Request | None = None) -> None:
+        """Respond with an error; a HEAD that was understood gets no body."""
         self._listener.metrics.refused[str(error.status)] += 1
-        body = f"{error.reason}\n".encode()
-        self.respond(handshake.response(error.status, body, headers=error.headers))
+        body = f"{error.reason or HTTPStatus(error.status).phrase}\n".encode()
+        head_only = request is not None and request.method == "HEAD"
+        headers = error.headers
+        self.respond(handshake.response(error.status, body, headers=headers, head_only=head_only))
 
     def abort(self) -> None:
         """End it now: it has had its time."""

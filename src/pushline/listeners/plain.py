@@ -1,25 +1,17 @@
 """The plain client protocol: a login, then every push as one message, exactly as it came."""
 
 import hmac
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any
 
 from pushline.codecs import login as login_codec
+from pushline.codecs.http_head import Request
 from pushline.connection import Connection
 from pushline.errors import BadNameError
-from pushline.messages import BAD_REQUEST, INVALID_TOKEN, NO_LOGIN
+from pushline.messages import BAD_REQUEST, INVALID_TOKEN, NO_LOGIN, Close
 from pushline.metrics import Metrics
 from pushline.sessions import Sessions
 from pushline.wheel import Wheel
-
-
-class ClientProtocol(Protocol):
-    """What a WebSocket connection speaks. One object serves all connections that speak it."""
-
-    def opened(self, connection: Connection) -> None:
-        """The upgrade is done."""
-
-    def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
-        """A whole message came: TEXT as str, BINARY as bytes."""
 
 
 class Plain:
@@ -44,6 +36,12 @@ class Plain:
         self._secret = secret
         self._timeout_ticks = wheel.ticks(timeout) + 1  # the tick under way is not a whole one
 
+    def admit(self, connection: Connection, request: Request) -> Coroutine[Any, Any, None] | None:
+        return None
+
+    def refused(self, connection: Connection) -> None:
+        """Never called: all are admitted."""
+
     def opened(self, connection: Connection) -> None:
         self._wheel.schedule(connection, self._timeout_ticks, _no_login)
 
@@ -54,6 +52,9 @@ class Plain:
             self._log_in(connection, payload)
         except BadNameError:
             connection.close(BAD_REQUEST)
+
+    def closed(self, connection: Connection, close: Close) -> None:
+        """Nothing was kept of it."""
 
     def _log_in(self, connection: Connection, payload: str | bytes) -> None:
         bare = self._secret is None

@@ -235,7 +235,7 @@ class BackEnd(asyncio.Protocol, Item):
                 command = decode(line)
                 if (outbox.lane_full or outbox.held) and listener.must_wait(command):
                     break
-                if execute(command) or type(command) is SendToAll:
+                if execute(command).delivered or type(command) is SendToAll:
                     answers.append(OK)
                 else:
                     answers.append(FAIL)

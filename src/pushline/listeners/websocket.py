@@ -1,15 +1,20 @@
 """The port for browsers: an upgrade to WebSocket, or a page."""
 
 import asyncio
+from collections.abc import Iterator
+from functools import partial
 
+from pushline.app.files import Files
 from pushline.codecs import deflate, handshake, websocket
 from pushline.codecs.http_head import Request
 from pushline.config import Config
 from pushline.connection import Connection
 from pushline.errors import HttpError, ProtocolError
+from pushline.listeners.admission import Admissions
+from pushline.listeners.downloads import Downloads
 from pushline.listeners.http_connection import HttpConnection, head_limits
 from pushline.listeners.pages import Pages
-from pushline.listeners.plain import ClientProtocol
+from pushline.listeners.protocol import ClientProtocol
 from pushline.messages import NORMAL, Close, Encode
 from pushline.metrics import BY_PEER, Metrics
 from pushline.node import Node
@@ -27,6 +32,7 @@ class WebSocketListener:
         metrics: Metrics,
         protocol: ClientProtocol,
         pages: Pages,
+        files: Files | None = None,
     ) -> None:
         self.node = node
         self.outbox = node.outbox
@@ -36,11 +42,12 @@ class WebSocketListener:
         self.limits = config.limits
         self.close_ticks = wheel.ticks(config.limits.close_timeout)
         self.draining = False
-        self._pages = pages
+        self._downloads = Downloads(files or Files(), pages.response, wheel, self.close_ticks)
         self.head_limits = head_limits(config.limits)
         self._subprotocols = config.websocket.subprotocols
         self._origins = config.websocket.origins or None
         self._compression = config.websocket.compression
+        self._admissions = Admissions(config.app.connect_time)
         self._inflate = deflate.Inflate(config.limits.message)
 
     def accept(self) -> HttpConnection:
@@ -49,16 +56,17 @@ class WebSocketListener:
 
     def answer(self, http: HttpConnection, request: Request, rest: bytes) -> None:
         if self.draining:
-            raise HttpError(503, "shutting down", (("Retry-After", "1"),))
+            raise _shutting_down()
         if handshake.is_upgrade(request):
             self._upgrade(http, request, rest)
         else:
-            http.respond(self._pages.response(request))
+            self._downloads.answer(http, request)
 
     def closed(self, connection: Connection, close: Close, *, by_peer: bool) -> None:
         """As Keeper has it."""
         self.node.hub.remove(connection)
         self.metrics.upgraded -= 1
+        self.protocol.closed(connection, close)
         self.metrics.closed[BY_PEER if by_peer else close.code] += 1
 
     def decoder(self, *, compressed: bool) -> websocket.Decoder:
@@ -70,13 +78,33 @@ class WebSocketListener:
         if self.metrics.upgraded >= self.limits.connections > 0:
             raise HttpError(503, "limit of connections reached", (("Retry-After", "5"),))
         params = self._negotiate(request)
-        answer = params.answer if params else None
-        http.transport.write(handshake.response_101(*accepted, answer))
+        answer = handshake.response_101(*accepted, params.answer if params else None)
         encode = params.encode if params else websocket.encode
         connection = WebSocket(http.transport, self, encode)
+        decide = self.protocol.admit(connection, request)
         self.metrics.upgraded += 1
+        if decide is None:
+            self._open(http, connection, answer, rest)
+        else:
+            accept = partial(self._open, http, connection, answer)
+            self._admissions.begin(http, rest, decide, accept, partial(self._shut, connection))
+
+    def _open(
+        self, http: HttpConnection, connection: "WebSocket", answer: bytes, rest: bytes
+    ) -> None:
+        if self.draining:  # since it began to be decided
+            self._shut(connection)
+            http.refuse(_shutting_down())
+            return
+        http.transport.write(answer)
         self.protocol.opened(connection)
         http.upgrade(connection, rest)
+
+    def _shut(self, connection: "WebSocket") -> None:
+        """It was not let in."""
+        connection.seal()
+        self.metrics.upgraded -= 1
+        self.protocol.refused(connection)
 
     def _negotiate(self, request: Request) -> deflate.Params | None:
         if not self._compression:
@@ -84,10 +112,14 @@ class WebSocketListener:
         return deflate.negotiate(request.header("sec-websocket-extensions"))
 
 
+def _shutting_down() -> HttpError:
+    return HttpError(503, "shutting down", (("Retry-After", "1"),))
+
+
 class WebSocket(Connection):
     """A Connection's reading side: bytes to events; what the client sends counts as life."""
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "_events", "_paused")
 
     keeper: WebSocketListener
 
@@ -96,13 +128,38 @@ class WebSocket(Connection):
     ) -> None:
         super().__init__(transport, listener, encode)
         self._decoder: websocket.Decoder | None = None  # while nothing is begun: memory
+        self._paused = False
+        self._events: Iterator[websocket.Event] | None = None  # what was read before a pause
 
     def data_received(self, data: bytes) -> None:
         self.seen = self.keeper.wheel.now
         decoder = self._decoder or self._new_decoder()
+        self._take(decoder, decoder.feed(data))
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client, not even what has been read."""
+        self._paused = True
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on where it was paused; that may pause it again."""
+        if not self._paused:
+            return
+        self._paused = False
+        self.seen = self.keeper.wheel.now
+        events, self._events = self._events, None
+        if events is not None and self._decoder is not None:
+            self._take(self._decoder, events)
+        if not self._paused:
+            self.transport.resume_reading()
+
+    def _take(self, decoder: websocket.Decoder, events: "Iterator[websocket.Event]") -> None:
         try:
-            for opcode, payload in decoder.feed(data):
+            for opcode, payload in events:
                 self._receive(opcode, payload)
+                if self._paused:
+                    self._decoder, self._events = decoder, events
+                    return
         except ProtocolError as error:
             self._fail(error.close)
         self._decoder = None if decoder.idle else decoder
