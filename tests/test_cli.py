@@ -36,7 +36,7 @@ def test_what_is_no_command_is_shown_how_one_looks_like() -> None:
     for refused in (
         pushline("sever"),
         called(),
-        called("serve", "extra"),
+        called("serve", "chat:app", "extra"),
         called("serve", "--port", "1234"),
         called("push", "--everyone", "{}"),
         called("token"),

@@ -30,7 +30,11 @@ def project_files() -> list[Path]:
 
 
 def test_the_public_surface_is_this_list() -> None:
-    assert pushline.__all__ == ["__version__"]
+    assert pushline.__all__ == [
+        *("App", "AppError", "BadClientIdError", "BadMessageError", "BadNameError", "Client"),
+        *("Close", "DeadlineError", "Gateway", "HttpError", "PushlineError", "Request", "Sent"),
+        *("SyncClient", "SyncGateway", "Timer", "__version__"),
+    ]
     assert all(hasattr(pushline, name) for name in pushline.__all__)
 
 

@@ -24,6 +24,7 @@ OF_NO_KIND = ["{}", "{ x = 1 }", "[[]]", "[{}]", "2020-01-01", "nan", "inf", "-i
 
 TIMES = [
     *("auth.timeout", "auth.challenge", "heartbeat.ping", "heartbeat.pong", "heartbeat.timeout"),
+    *("app.connect_time", "app.sync_timeout", "app.slow"),
     *("limits.head_time", "limits.tls_time", "limits.close_timeout", "shutdown.time"),
 ]
 SIZES = [
@@ -32,7 +33,7 @@ SIZES = [
 ]
 COUNTS = [
     *("text.pipeline", "text.connections", "limits.headers", "limits.backlog"),
-    "limits.connections",
+    *("limits.connections", "app.queue", "app.threads"),
 ]
 BOOLEANS = [
     *("websocket.compression", "text.broadcast", "http.allow_public", "auth.allow_public_open"),
@@ -44,6 +45,7 @@ ADDRESSES = ["websocket.listen", "text.listen", "http.listen"]
 NETWORKS = ["text.trusted_networks"]
 ORIGINS = ["websocket.origins"]
 TOKENS = ["websocket.subprotocols"]
+APPLICATIONS = ["app.load"]
 ZERO_HAS_A_MEANING = [
     *("heartbeat.ping", "heartbeat.timeout", "limits.socket_buffer", "limits.connections"),
     "shutdown.time",
@@ -66,6 +68,7 @@ WRONG_IN_A_FILE = [
     (NETWORKS, ["true", "10", '""', '"10.0.0.1/8"', '"10.0.0.0/33"', '["::/0", "x"]']),
     (ORIGINS, ["true", "1", '""', '"*"', '"null"', '"example.com"', '"https://a.com/"']),
     (TOKENS, ["true", "1", '""', '"a b"', '"a,b"', '["a", 1]', '"ä"']),
+    (APPLICATIONS, ["true", "1", '"chat"', '"chat:"', '":app"', '"a b:c"', '"a:b:c"', '"../a:b"']),
     (ORIGINS, ['"https://A.com"', '"https://a.com:443"', '"http://a.com:80"', '"https://a.com:0"']),
 ]
 WRONG_IN_A_TEXT = [
@@ -79,6 +82,7 @@ WRONG_IN_A_TEXT = [
     (ADDRESSES, ["1234", ":1234", "127.0.0.1:1,", ",", "127.0.0.1:1;127.0.0.1:2"]),
     (NETWORKS, ["x", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8 ::1"]),
     (TOKENS, ["a b", "a,", "ä"]),
+    (APPLICATIONS, ["chat", "chat.py", "chat:", "a:b\n", "1:a", "a..b:c"]),
     (ORIGINS, ["*", "null", "https://a.com/", "https://a.com https://b.com"]),
 ]
 
@@ -113,7 +117,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_cases_below_are_of_every_key() -> None:
     named = [*NUMBERS, *BOOLEANS, *WORDS, *PATHS, *SECRETS, *ADDRESSES, *NETWORKS]
-    named += [*ORIGINS, *TOKENS]
+    named += [*ORIGINS, *TOKENS, *APPLICATIONS]
     assert sorted(named) == sorted(key.dotted for key in KEYS.values())
 
 

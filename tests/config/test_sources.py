@@ -10,7 +10,7 @@ from pushline.config import KEYS
 from pushline.config.sources import Name, from_environment, from_file, from_flags
 from pushline.errors import ConfigError
 
-SECTIONS = "[websocket], [text], [http], [auth], [heartbeat], [limits], [shutdown] and [log]"
+SECTIONS = "[websocket], [text], [http], [auth], [app], [heartbeat], [limits], [shutdown] and [log]"
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_variable_that_is_not_utf8_is_one_line() -> None:
 
 def test_a_wrong_flag_is_named_as_it_was_typed() -> None:
     assert refused_flags({("auth", "mode"): "closed"}) == (
-        '--auth: auth.mode must be "open", "token" or "" (automatic), not "closed"'
+        '--auth: auth.mode must be "open", "token", "app" or "" (automatic), not "closed"'
     )
     assert refused_flags({("websocket", "listen"): "1234"}).startswith(
         "--websocket: websocket.listen must be"

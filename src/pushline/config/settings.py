@@ -116,7 +116,7 @@ class Auth:
     mode: str = setting(
         choice("open", "token", "app", empty="automatic"),
         "",
-        "Whether any uid is believed, a token has to come with it, or the application decides.",
+        "Whether any uid is believed, needs a token, or the application decides.",
         flag="--auth",
         metavar="open|token|app",
     )
@@ -145,7 +145,7 @@ class App:
     queue: int = setting(
         count(1, 1_000_000),
         64,
-        "Messages of one client that may wait; then it is not read from until half are handled.",
+        "Messages of a client that may wait before it is not read from.",
     )
     threads: int = setting(count(1, 10_000), 32, "Threads for handlers that are plain functions.")
     connect_time: float = setting(
