@@ -119,7 +119,11 @@ _PROOFS = {
 
 def _login(config: Config) -> str:
     proof = _PROOFS[config.auth_mode]
-    return f"{proof}; sessions of one uid: {config.auth.sessions}"
+    return (
+        proof
+        if config.auth_mode == "app"
+        else f"{proof}; sessions of one uid: {config.auth.sessions}"
+    )
 
 
 def _limits(config: Config, descriptors: int) -> str:

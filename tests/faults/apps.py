@@ -1,0 +1,44 @@
+"""Applications that misbehave on request."""
+
+import asyncio
+import time
+
+from pushline import App, Client
+
+BLOCKED = 5.0
+"""Seconds."""
+
+asynchronous = App()
+plain = App()
+_released = asyncio.Event()
+
+
+@asynchronous.on_message
+async def do_as_told(client: Client, data: str) -> None:
+    if data == "raise":
+        raise LookupError("as told")
+    if data == "hang":
+        await client.send("hanging")
+        await _released.wait()
+    elif data == "release":
+        _released.set()
+    elif data == "block the loop":
+        time.sleep(1)
+    await client.send(f"{client.id} {data}")
+
+
+@plain.on_message
+def block_as_told(client: Client, data: str) -> None:
+    if data == "block":
+        client.sync.send("blocking")
+        time.sleep(BLOCKED)
+    client.sync.send(data)
+
+
+by_uid = App()
+
+
+@by_uid.on_message
+async def bind(client: Client, data: str) -> None:
+    await client.bind(data)
+    await client.send("bound")
