@@ -28,8 +28,9 @@ from pushline.wheel import TICK, Ticker, Wheel
 LAST_WORDS = 0.75
 """Seconds that the last closed connections have for their side of the close: with what the end of
 the process itself takes, all is over a second after `shutdown.time`."""
-LAST_HANDLERS = 0.75
-"""Seconds that an application then has for its last handlers and `on_stop`."""
+LAST_HANDLERS = 0.25
+"""Seconds that an application's last handlers have in any case, and then `on_stop` again; they
+share what is left of the time for the closes."""
 FEW = 100
 """Connections that may be closed together in any case when the server drains."""
 
@@ -94,6 +95,7 @@ class Service:
         step = max(FEW, math.ceil(len(connections) / steps))
         loop = asyncio.get_running_loop()
         next_at = loop.time()
+        end = next_at + self.config.shutdown.time + LAST_WORDS
         for start in range(0, len(connections), step):
             for connection in connections[start : start + step]:
                 connection.close(SHUTDOWN)
@@ -101,7 +103,7 @@ class Service:
             await asyncio.sleep(next_at - loop.time())
         await self._last_words()
         if self._running:
-            await self._running.stop(LAST_HANDLERS)
+            await self._running.stop(max(0.0, end - loop.time()) / 2 + LAST_HANDLERS)
 
     def stop(self) -> None:
         """End at once everything that is left."""

@@ -532,7 +532,7 @@ def test_a_server_whose_on_start_raises_does_not_start(
     assert "no database" in caplog.text
 
 
-def test_handlers_that_hang_do_not_hold_up_the_end(app: App) -> None:
+def test_handlers_that_hang_do_not_hold_up_the_end(app: App, seen: Seen) -> None:
     hanging = threading.Event()
 
     @app.on_message
@@ -540,15 +540,37 @@ def test_handlers_that_hang_do_not_hold_up_the_end(app: App) -> None:
         hanging.set()
         await asyncio.Event().wait()
 
-    with serving(app) as server, server.connect() as browser:
+    @app.on_stop
+    async def stop() -> None:
+        seen.append("stop")
+        await asyncio.Event().wait()
+
+    with serving(app, SHUTDOWN_TIME="0.5") as server, server.connect() as browser:
         browser.send_text("x")
         assert hanging.wait(10)
         draining = server.process.begin(server.process.service.drain())
         browser.close_code()
         browser.disconnect()
-        draining.result(5)
+        draining.result(3)
         server.process.settle()
         assert server.process.tasks() == 0
+    assert seen == ["stop"]
+
+
+def test_timers_run_from_the_start_to_the_stop(app: App, seen: Seen) -> None:
+    @app.every(0.01)
+    def tick() -> None:
+        seen.append(app.gateway.sync.get_all_client_id_count())
+        raise LookupError("noted")
+
+    with serving(app) as server, server.connect() as browser:
+        browser.settle()
+        wait_until(lambda: seen[-1:] == [1])
+        assert server.process.service.metrics.app_errors["timer"] > 0
+        server.process.run(server.process.service.drain())
+        last = len(seen)
+        time.sleep(0.1)
+        assert len(seen) == last
 
 
 def test_the_gateway_says_that_it_is_not_running_yet(app: App) -> None:

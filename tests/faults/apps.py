@@ -23,7 +23,7 @@ async def do_as_told(client: Client, data: str) -> None:
     elif data == "release":
         _released.set()
     elif data == "block the loop":
-        time.sleep(1)
+        time.sleep(1)  # noqa: ASYNC251 - as told
     await client.send(f"{client.id} {data}")
 
 

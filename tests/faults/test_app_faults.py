@@ -37,7 +37,7 @@ def seconds_of(browser: Browser, what: str) -> float:
 
 
 def test_a_handler_that_raises_is_logged_with_its_client_and_closes_nothing(server: Server) -> None:
-    with unharmed(server), browsers(server.websocket, LOGGED) as crowd:
+    with unharmed(server, orderly=False), browsers(server.websocket, LOGGED) as crowd:
         for browser in crowd:
             browser.send_text("raise")
             browser.send_text("still")
@@ -48,16 +48,19 @@ def test_a_handler_that_raises_is_logged_with_its_client_and_closes_nothing(serv
 
 
 def test_handlers_that_hang_hold_up_their_own_clients_only(server: Server) -> None:
-    with unharmed(server), browsers(server.websocket, MANY) as crowd:
-        with connect(server.websocket) as other:
-            other.login("other")
-            for browser in crowd:
-                assert ask(browser, "hang") == "hanging"
-            assert max(seconds_of(other, "well") for _ in range(100)) < IN_TIME
-            assert server.metrics()["app_handlers"] == MANY
-            other.send_text("release")
-            assert all(browser.message().endswith(b" hang") for browser in crowd)
-            wait_until(lambda: server.metrics()["app_handlers"] == 0)
+    with (
+        unharmed(server),
+        browsers(server.websocket, MANY) as crowd,
+        connect(server.websocket) as other,
+    ):
+        other.login("other")
+        for browser in crowd:
+            assert ask(browser, "hang") == "hanging"
+        assert max(seconds_of(other, "well") for _ in range(100)) < IN_TIME
+        assert server.metrics()["app_handlers"] == MANY
+        other.send_text("release")
+        assert all(browser.message().endswith(b" hang") for browser in crowd)
+        wait_until(lambda: server.metrics()["app_handlers"] == 0)
 
 
 def test_a_plain_function_that_blocks_stops_nobody_else() -> None:

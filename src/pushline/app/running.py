@@ -45,6 +45,7 @@ class Running(Item):
             limit=queue,
         )
         self._wheel = wheel
+        self._metrics = metrics
         self._slow_ticks = wheel.ticks(slow)
 
     async def start(self, executor: Executor) -> None:
@@ -55,19 +56,23 @@ class Running(Item):
         except (Exception, SystemExit) as error:
             log.exception("on_start failed")
             raise AppError(f"on_start failed: {error!r}") from error
-        self.app.timers.start(self.run)
+        self.app.timers.start(self._timed)
         self._wheel.schedule(self, 1, Running._look)
 
     async def stop(self, seconds: float) -> None:
-        """Let what has come in be handled, then run `on_stop`: for so long, at most."""
+        """Let what has come in be handled, then run `on_stop`: each for so long, at most."""
         self.app.timers.stop()
         try:
             async with asyncio.timeout(seconds):
                 while self.desk.busy:
                     await asyncio.wait(self.desk.busy.values())
+        except TimeoutError:
+            log.warning("%d handlers still run: ending without them", len(self.desk.busy))
+        try:
+            async with asyncio.timeout(seconds):
                 await self._event("on_stop")
         except TimeoutError:
-            log.warning("handlers still run: ending without them")
+            log.warning("on_stop still runs: ending without it")
         except (Exception, SystemExit):
             log.exception("on_stop failed")
         self.end()
@@ -83,6 +88,13 @@ class Running(Item):
     async def run(self, function: Callable[[], object]) -> None:
         """Call a function without arguments, in a thread if it is plain."""
         await self.handlers.call(function)()
+
+    async def _timed(self, function: Callable[[], object]) -> None:
+        try:
+            await self.run(function)
+        except (Exception, SystemExit):
+            self._metrics.app_errors["timer"] += 1
+            raise
 
     def longest(self) -> float:
         """Seconds that the handler which has been running the longest takes."""
