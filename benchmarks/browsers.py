@@ -21,9 +21,9 @@ _UPGRADE = (
 
 
 class Browser:
-    """One connection that is logged in, and reads only when asked to."""
+    """One connection that is logged in, and reads only when asked to. `login` is its message."""
 
-    def __init__(self, port: int, uid: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, login: str, tls: ssl.SSLContext | None = None) -> None:
         plain = socket.create_connection((HOST, port), TIMEOUT)
         self._socket = tls.wrap_socket(plain, server_hostname=HOST) if tls else plain
         self._stream = self._socket.makefile("rb")
@@ -32,11 +32,15 @@ class Browser:
             raise UnableError("the server refuses a WebSocket handshake")
         while self._stream.readline().strip():
             pass
-        self._socket.sendall(_masked_text(uid.encode()))
+        if login:
+            self.send(login)
 
     def close(self) -> None:
         self._stream.close()
         self._socket.close()
+
+    def send(self, text: str) -> None:
+        self._socket.sendall(_masked_text(text.encode()))
 
     def message(self) -> bytes:
         """The next text message; TimeoutError or ConnectionError if there is none."""
@@ -53,18 +57,20 @@ class Browser:
 
 
 def open_browsers(
-    stack: ExitStack, server: Server, uids: Sequence[str], tls: ssl.SSLContext | None = None
+    stack: ExitStack, server: Server, logins: Sequence[str], tls: ssl.SSLContext | None = None
 ) -> list[Browser]:
-    """One for each of `uids`, logged in; they are closed with the `stack`."""
+    """One for each of `logins`, in that order; they are closed with the `stack`."""
     browsers = []
-    for uid in uids:
-        browsers.append(Browser(server.websocket_port, uid, tls))
+    for login in logins:
+        browsers.append(Browser(server.websocket_port, login, tls))
         stack.callback(browsers[-1].close)
     time.sleep(SETTLE)
     return browsers
 
 
 def _masked_text(payload: bytes) -> bytes:
-    """A short text frame from a client (RFC 6455, section 5.2)."""
+    """A text frame of a client, of less than 64 KiB (RFC 6455, section 5.2)."""
     masked = bytes(byte ^ _MASK[i % 4] for i, byte in enumerate(payload))
-    return bytes([0x81, 0x80 | len(payload)]) + _MASK + masked
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return b"\x81" + length + _MASK + masked

@@ -25,6 +25,7 @@ class Found(msgspec.Struct, frozen=True):
     server_cpu_us_each: float = 0.0
     per_s: float = 0.0
     kb_per_conn: float = 0.0
+    p50_us: float = 0.0
     p99_us: float = 0.0
     wanted: int = 0
     delivered: int = 0

@@ -1,6 +1,6 @@
 """The list of all that is measured, with the targets."""
 
-from benchmarks import fairness, memory, order, ratios
+from benchmarks import application, fairness, memory, order, ratios
 from benchmarks.measure import Measure, Target
 
 MEASURES = (
@@ -38,6 +38,39 @@ MEASURES = (
         Target(1.5),
         ratios.beside_floor(ratios.UNICAST, ratios.cpu),
         (ratios.UNICAST,),
+        part="us",
+    ),
+    Measure(
+        "echo",
+        "Echo in an application, 64 connections",
+        "/s",
+        Target(60_000, at_least=True),
+        application.echo(application.ECHO, application.rate),
+        (application.ECHO,),
+    ),
+    Measure(
+        "echo-alone",
+        "Echo in an application, 1 connection: p50",
+        "ms",
+        Target(0.12),
+        application.echo(application.ECHO_ALONE, application.latency),
+        (application.ECHO_ALONE,),
+    ),
+    Measure(
+        "verb",
+        "A verb for one local connection, CPU",
+        "us",
+        Target(15),
+        application.verb,
+        ("benchmarks/application.py",),
+    ),
+    Measure(
+        "room",
+        "A message to a room of 200, more than a broadcast",
+        "us",
+        Target(40),
+        application.room,
+        ("benchmarks/application.py",),
         part="us",
     ),
     Measure(

@@ -33,11 +33,13 @@ def running(
     stdout: int | IO[str],
     stderr: int | IO[str],
     environ: Mapping[str, str] | None = None,
+    directory: str | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """The process, pinned to `core`, and ended when the block is left, however that happens."""
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
         env=environ,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
@@ -76,6 +78,12 @@ def descriptors(pid: int) -> int:
 def resident(pid: int) -> int:
     """Memory now, in KB of 1,024 bytes."""
     return _status(pid, "VmRSS")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has taken, its own and the kernel's for it (proc(5), 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> int:

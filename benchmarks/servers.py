@@ -36,22 +36,40 @@ def floor() -> AbstractContextManager[Server]:
     return _serving([program("floor"), str(websocket), str(text)], websocket, text, os.environ)
 
 
-def pushline(settings: dict[str, str] | None = None) -> AbstractContextManager[Server]:
-    """All defaults, but for the ports and `settings` (environment variables)."""
+def pushline(
+    settings: dict[str, str] | None = None, *, app: str = "", directory: str | None = None
+) -> AbstractContextManager[Server]:
+    """All defaults, but for the ports and `settings` (environment variables).
+
+    With an `app`, as in `chat:app`, it runs in that application's `directory`.
+    """
     websocket, text = _free_ports()
-    command = [str(Path(sys.executable).with_name("pushline")), "serve", "--auth", "open"]
+    command = [str(Path(sys.executable).with_name("pushline")), "serve"]
+    command += [app] if app else ["--auth", "open"]
     ports = ["--websocket", f"{HOST}:{websocket}", "--text", f"{HOST}:{text}"]
     inherited = {key: value for key, value in os.environ.items() if key[:9] != "PUSHLINE_"}
-    return _serving([*command, *ports], websocket, text, inherited | (settings or {}))
+    environ = inherited | (settings or {})
+    return _serving([*command, *ports], websocket, text, environ, directory)
 
 
 @contextmanager
 def _serving(
-    command: Sequence[str], websocket: int, text: int, environ: Mapping[str, str]
+    command: Sequence[str],
+    websocket: int,
+    text: int,
+    environ: Mapping[str, str],
+    directory: str | None = None,
 ) -> Iterator[Server]:
     with (
         TemporaryFile("w+") as log,
-        running(command, core=SERVER_CORE, stdout=log, stderr=log, environ=environ) as process,
+        running(
+            command,
+            core=SERVER_CORE,
+            stdout=log,
+            stderr=log,
+            environ=environ,
+            directory=directory,
+        ) as process,
     ):
         wait_until(
             lambda: _fallen(process) or (_accepts(websocket) and _accepts(text)),
