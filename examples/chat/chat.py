@@ -5,23 +5,41 @@ They insert names and contents as HTML; what a person types is escaped here, onc
 """
 
 import html
-import json
 import logging
-import re
-from datetime import datetime
+import time
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from pushline import App, BadClientIdError, Client, Close
 
 LONGEST_NAME, LONGEST_ROOM, LONGEST_TEXT = 30, 50, 4000
 """Characters."""
-LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 log = logging.getLogger(__name__)
 app = App()
 app.files("/", Path(__file__).parent / "page")
-heard: set[str] = set()
-"""The clients that have said anything since the last ping."""
+heard: set[Client] = set()
+"""Those that have said anything since the last ping."""
+
+
+class Login(msgspec.Struct, tag="login"):
+    client_name: str
+    room_id: str | int
+
+
+class Say(msgspec.Struct, tag="say"):
+    to_client_id: str
+    content: str
+
+
+class Pong(msgspec.Struct, tag="pong"):
+    """The answer to a ping: it has been heard of, and that is all there is to it."""
+
+
+parse = msgspec.json.Decoder(Login | Say | Pong).decode
 
 
 class IgnoredError(Exception):
@@ -34,12 +52,12 @@ class RefusedError(Exception):
 
 @app.on_message
 async def receive(client: Client, data: str | bytes) -> None:
-    heard.add(client.id)
+    heard.add(client)
     try:
-        await answer(client, parsed(data))
+        await answer(client, parse(data))
     except RefusedError as error:
         await client.send(encoded("error", content=str(error)))
-    except (IgnoredError, BadClientIdError) as error:
+    except (IgnoredError, BadClientIdError, msgspec.MsgspecError, RecursionError) as error:
         log.info("ignored a message of %s: %s", client.id, error)
 
 
@@ -50,23 +68,20 @@ async def close(client: Client, _reason: Close) -> None:
 
 @app.every(10)
 async def ping_the_silent() -> None:
-    spoke = heard.copy()
+    spoke = [client.id for client in heard]
     heard.clear()
     await app.gateway.send_to_all(encoded("ping"), exclude=spoke)
 
 
-async def answer(client: Client, message: object) -> None:
-    match message:
-        case {"type": "login", "client_name": str(name), "room_id": str() | int() as room}:
-            await enter_room(client, name_of(name), room_of(str(room)))
-        case {"type": "say", "to_client_id": "all", "content": str(text)}:
-            await say(client, joined_room(client), content_of(text))
-        case {"type": "say", "to_client_id": str(to), "content": str(text)}:
-            await whisper(client, joined_room(client), to, content_of(text))
-        case {"type": "pong"}:
-            pass  # it has been heard of, and that is all there is to it
-        case _:
-            raise IgnoredError("its type is unknown, or a part of it is missing")
+async def answer(client: Client, message: Login | Say | Pong) -> None:
+    if isinstance(message, Say):
+        room, content = joined_room(client), content_of(message.content)
+        if message.to_client_id == "all":
+            await app.gateway.send_to_group(room, said(client, "all", content))
+        else:
+            await whisper(client, room, message.to_client_id, content)
+    elif isinstance(message, Login):
+        await enter_room(client, name_of(message.client_name), room_of(str(message.room_id)))
 
 
 async def enter_room(client: Client, name: str, room: str) -> None:
@@ -88,10 +103,6 @@ async def leave_room(client: Client) -> None:
         await client.leave(room)
         gone = {"from_client_id": client.id, "from_client_name": client.session["name"]}
         await app.gateway.send_to_group(room, encoded("logout", **gone, time=now()))
-
-
-async def say(client: Client, room: str, content: str) -> None:
-    await app.gateway.send_to_group(room, said(client, "all", content))
 
 
 async def whisper(client: Client, room: str, to: str, content: str) -> None:
@@ -129,7 +140,8 @@ def content_of(text: str) -> str:
     if len(text) > LONGEST_TEXT:
         excess = f"this one has {len(text):,}"
         raise RefusedError(f"A message has at most {LONGEST_TEXT:,} characters, {excess}.")
-    return LINE_BREAK.sub(r"<br />\g<0>", html.escape(text))
+    escaped = html.escape(text).replace("\r", "<br />\r").replace("\n", "<br />\n")
+    return escaped.replace("\r<br />\n", "\r\n")  # one line break, not two
 
 
 def said(client: Client, to: str, content: str) -> str:
@@ -143,16 +155,14 @@ def said(client: Client, to: str, content: str) -> str:
     )
 
 
-def parsed(data: str | bytes) -> object:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise IgnoredError("it is no JSON") from None
-
-
-def encoded(kind: str, **fields: object) -> str:
-    return json.dumps({"type": kind, **fields})
+def encoded(kind: str, **fields: Any) -> str:
+    return msgspec.json.encode({"type": kind, **fields}).decode()
 
 
 def now() -> str:
-    return f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+    return at(int(time.time()))
+
+
+@lru_cache(maxsize=1)  # a lively room says many things in a second
+def at(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))

@@ -16,7 +16,7 @@ class LocalPeer:
     """As Peer and Source have it. `inbox` is the client's; while it is being decided over,
     `early` has what is sent to it."""
 
-    __slots__ = ("_connection", "_heartbeat", "_node", "early", "inbox")
+    __slots__ = ("_connection", "_heartbeat", "_id", "_node", "early", "inbox")
 
     inbox: Inbox
 
@@ -25,10 +25,13 @@ class LocalPeer:
         self._node = node
         self._heartbeat = heartbeat
         self.early: list[Message] | None = None
+        self._id = ""
 
     @property
     def id(self) -> str:
-        return self._node.client_id(self._connection)
+        if not self._id and self._connection.id:
+            self._id = self._node.client_id(self._connection)
+        return self._id
 
     @property
     def uid(self) -> str | None:
