@@ -9,6 +9,7 @@ from typing import Protocol
 from pushline.app.client import Client
 from pushline.messages import Close
 from pushline.metrics import Metrics
+from pushline.wheel import Wheel
 
 log = logging.getLogger(__name__)
 
@@ -25,21 +26,21 @@ class Source(Protocol):
 
 class Desk:
     """What the inboxes of one application share: its handlers, how long a queue may be (`limit`
-    events), and who is being served. `now` is the wheel's tick."""
+    events), and who is being served."""
 
     def __init__(
         self,
         on_message: Callable[[Client, str | bytes], Awaitable[object]] | None,
         on_close: Callable[[Client, Close], Awaitable[object]] | None,
         metrics: Metrics,
-        now: Callable[[], int],
+        wheel: Wheel,
         *,
         limit: int,
     ) -> None:
         self.on_message = on_message
         self.on_close = on_close
         self.limit = limit
-        self.now = now
+        self.wheel = wheel
         self.busy: dict[Inbox, asyncio.Task[None]] = {}
         """Inboxes whose events are being handled."""
         self._metrics = metrics
@@ -97,7 +98,7 @@ class Inbox:
                 if self._paused and len(events) <= self._desk.limit // 2:
                     self._paused = False
                     self._source.resume_reading()
-                self.since, self.slow = self._desk.now(), False
+                self.since, self.slow = self._desk.wheel.now, False
                 await self._handle(event)
         finally:
             self._events = None

@@ -41,7 +41,7 @@ class Running(Item):
             app.handlers.get("on_message") and self.handlers.call(app.handlers["on_message"]),
             app.handlers.get("on_close") and self.handlers.call(app.handlers["on_close"]),
             metrics,
-            lambda: wheel.now,
+            wheel,
             limit=queue,
         )
         self._wheel = wheel
@@ -64,10 +64,10 @@ class Running(Item):
         self.app.timers.stop()
         try:
             async with asyncio.timeout(seconds):
-                while self.desk.busy:
-                    await asyncio.wait(self.desk.busy.values())
+                while tasks := self._tasks():
+                    await asyncio.wait(tasks)
         except TimeoutError:
-            log.warning("%d handlers still run: ending without them", len(self.desk.busy))
+            log.warning("%d handlers still run: ending without them", len(self._tasks()))
         try:
             async with asyncio.timeout(seconds):
                 await self._event("on_stop")
@@ -81,7 +81,7 @@ class Running(Item):
         """Begin nothing more."""
         self.app.timers.stop()
         self._wheel.cancel(self)
-        for task in self.desk.busy.values():
+        for task in self._tasks():
             task.cancel()
         self.handlers.stop()
 
@@ -105,6 +105,9 @@ class Running(Item):
         handler: Handler | None = self.app.handlers.get(name)
         if handler is not None:
             await self.run(handler)
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [*self.desk.busy.values(), *self.app.timers.tasks()]
 
     def _look(self) -> None:
         """Say once of each handler that it takes long."""

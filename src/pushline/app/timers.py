@@ -137,6 +137,10 @@ class Timers:
         for timer in self._live.values():
             timer.cancel()
 
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """One for each timer; after `stop`, for each run that is still under way."""
+        return list(self._live)
+
     def _adder(self, dues: Callable[[], Dues]) -> Callable[[Function], Timer]:
         def add(function: Function) -> Timer:
             if not callable(function):

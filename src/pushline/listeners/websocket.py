@@ -49,6 +49,10 @@ class WebSocketListener:
         self._compression = config.websocket.compression
         self._admissions = Admissions(config.app.connect_time)
         self._inflate = deflate.Inflate(config.limits.message)
+        self.idle_decoders: dict[bool, websocket.Decoder] = {}
+        """For every connection that has begun nothing, without and with permessage-deflate."""
+        self.renew(compressed=False)
+        self.renew(compressed=True)
 
     def accept(self) -> HttpConnection:
         """The protocol of a connection that was just accepted."""
@@ -69,9 +73,10 @@ class WebSocketListener:
         self.protocol.closed(connection, close)
         self.metrics.closed[BY_PEER if by_peer else close.code] += 1
 
-    def decoder(self, *, compressed: bool) -> websocket.Decoder:
-        """For what a client sends; `compressed` where permessage-deflate was agreed on."""
-        return websocket.Decoder(self.limits.message, self._inflate if compressed else None)
+    def renew(self, compressed: bool) -> None:
+        """A connection has begun something with the idle decoder, and keeps it."""
+        inflate = self._inflate if compressed else None
+        self.idle_decoders[compressed] = websocket.Decoder(self.limits.message, inflate)
 
     def _upgrade(self, http: HttpConnection, request: Request, rest: bytes) -> None:
         accepted = handshake.accept(request, self._subprotocols, self._origins)
@@ -133,7 +138,7 @@ class WebSocket(Connection):
 
     def data_received(self, data: bytes) -> None:
         self.seen = self.keeper.wheel.now
-        decoder = self._decoder or self._new_decoder()
+        decoder = self._decoder or self.keeper.idle_decoders[self._compressed]
         self._take(decoder, decoder.feed(data))
 
     def pause_reading(self) -> None:
@@ -158,14 +163,24 @@ class WebSocket(Connection):
             for opcode, payload in events:
                 self._receive(opcode, payload)
                 if self._paused:
-                    self._decoder, self._events = decoder, events
+                    self._events = events
+                    self._keep(decoder)
                     return
         except ProtocolError as error:
             self._fail(error.close)
-        self._decoder = None if decoder.idle else decoder
+        if not decoder.idle:
+            self._keep(decoder)
+        elif self._decoder is not None:
+            self._decoder = None
 
-    def _new_decoder(self) -> websocket.Decoder:
-        return self.keeper.decoder(compressed=self.encode is not websocket.encode)
+    @property
+    def _compressed(self) -> bool:
+        return self.encode is not websocket.encode
+
+    def _keep(self, decoder: websocket.Decoder) -> None:
+        if self._decoder is None:
+            self._decoder = decoder
+            self.keeper.renew(self._compressed)
 
     def _receive(self, opcode: int, payload: str | bytes | Close) -> None:
         if isinstance(payload, Close):
