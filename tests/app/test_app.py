@@ -470,26 +470,26 @@ def test_sync_in_the_loop_is_refused_at_once(app: App, seen: Seen) -> None:
 
 
 def test_sync_waits_no_longer_than_its_deadline(app: App, seen: Seen) -> None:
-    let_go = threading.Event()
+    in_hand, blocked, let_go = threading.Event(), threading.Event(), threading.Event()
 
     @app.on_message
     def message(client: Client, data: str) -> None:
+        in_hand.set()
+        assert blocked.wait(10)
         with pytest.raises(DeadlineError):
             client.sync.send("x")
         let_go.set()
         seen.append("late")
 
+    async def block() -> None:
+        blocked.set()
+        assert let_go.wait(10)
+
     with serving(app, APP_SYNC_TIMEOUT="0.1") as server, server.connect() as browser:
-        browser.settle()
-        blocked = server.process.begin(block(let_go))
         browser.send_text("go")
-        # The loop is blocked before the message can be read, so it is read when `let_go` times out.
-        blocked.result(10)
+        assert in_hand.wait(10)
+        server.process.run(block())
         seen.wait(1)
-
-
-async def block(let_go: threading.Event) -> None:
-    let_go.wait(0.2)
 
 
 # --- start and stop -----------------------------------------------------------------------------
