@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection
 
 from pushline.codecs import login
@@ -295,6 +296,22 @@ def test_a_page_that_gets_hidden_is_not_waking(page: Page, peer: Peer) -> None:
     assert page.tab.run("return [...timers]") != before
 
 
+def test_a_page_that_is_left_is_gone_at_once_and_there_again_on_the_way_back(
+    page: Page, peer: Peer
+) -> None:
+    page.tab.run("window.kept = true")
+    page.start(base=1)
+    left, _ = peer.login()
+    page.status("open")
+    page.tab.open(f"http://{peer.address}/elsewhere")
+    with pytest.raises(ConnectionClosed):
+        left.recv(timeout=10)
+    page.tab.driver.back()
+    assert peer.login()[1] == "u"
+    page.status("open")
+    assert page.tab.run("return window.kept")  # the same page, out of the browser's cache
+
+
 # --- reconnecting -----------------------------------------------------------------------------
 
 
@@ -392,10 +409,10 @@ def opened(page: Page, peer: Peer) -> ServerConnection:
     return connection
 
 
-def test_an_open_connection_has_one_timer_and_three_listeners(page: Page, peer: Peer) -> None:
+def test_an_open_connection_has_one_timer_and_four_listeners(page: Page, peer: Peer) -> None:
     opened(page, peer)
     assert page.timers() == 1
-    assert page.listeners() == ["online", "pageshow", "visibilitychange"]
+    assert page.listeners() == ["online", "pagehide", "pageshow", "visibilitychange"]
 
 
 def test_close_closes_the_connection_and_leaves_nothing(page: Page, peer: Peer) -> None:

@@ -2,13 +2,13 @@
  *
  * One timer runs at any time, and `status` says for what: "connecting": the end of patience,
  * "open": the next heartbeat, "waiting": the next attempt. When "closed" there is none.
- * Handlers are called last in each step, so that one which throws or closes breaks nothing.
+ * Handlers come last in each step: one that throws or closes breaks nothing.
  */
 globalThis.Pushline = class Pushline {
   // The options' defaults; times in ms.
   url = globalThis.location?.origin.replace("http", "ws");
-  heartbeat = 20e3; // sooner than the server's ping (25 s), so that it need not
-  asleep = 90e3; // no heartbeat for so long was sleep; timers of hidden pages run once a minute
+  heartbeat = 20e3; // before the server pings (25 s)
+  asleep = 90e3; // longer without a heartbeat is sleep; hidden pages' timers run once a minute
   timeout = 10e3; // of connect and login; over before the server's 10 s, whose 3502 is final
   base = 1e3; // full jitter: wait random() * min(cap, base * 2 ** failures)
   cap = 30e3;
@@ -25,7 +25,7 @@ globalThis.Pushline = class Pushline {
   constructor(options) {
     Object.assign(this, options);
     if (this.uid == null && !this.login) throw new TypeError("Pushline needs a uid");
-    this.#connect(); // throws what WebSocket throws at a bad url
+    this.#connect(); // throws at a bad url
     this.#listen("addEventListener");
   }
 
@@ -74,18 +74,20 @@ globalThis.Pushline = class Pushline {
     this.#become("open", "open");
   }
 
-  // Never answered; but a server that has dropped us resets the connection.
+  // A server that has dropped us resets the connection.
   #beat = () => {
     this.#socket.send('{"data":"heartbeat"}');
     this.#failures = 0;
     if (this.now() - this.#beaten > this.asleep)
-      // The server gave us up. What had come before is handed over first.
+      // Given up; what had come before is handed over first.
       return this.#after(1e3, () => this.#lost(1006, "asleep"));
     this.#beaten = this.now();
     this.#after(this.heartbeat, this.#beat);
   };
 
   #wake = ({ type }) => {
+    // Kept for the way back, a page would stay online for minutes.
+    if (type === "pagehide") return this.#lost(1006, "hidden");
     const online = type === "online";
     if (globalThis.document?.hidden && !online) return;
     if (this.status === "waiting") this.#after(this.random() * this.base, this.#connect);
@@ -122,7 +124,7 @@ globalThis.Pushline = class Pushline {
   }
 
   #listen(verb) {
-    for (const name of ["online", "pageshow", "visibilitychange"])
+    for (const name of ["online", "pagehide", "pageshow", "visibilitychange"])
       globalThis[verb]?.(name, this.#wake);
   }
 
