@@ -58,7 +58,7 @@ async def receive(client: Client, data: str | bytes) -> None:
     except RefusedError as error:
         await client.send(encoded("error", content=str(error)))
     except (IgnoredError, BadClientIdError, msgspec.MsgspecError, RecursionError) as error:
-        log.info("ignored a message of %s: %s", client.id, error)
+        log.info("ignored a message of %s: %.200s", client.id, error)
 
 
 @app.on_close
@@ -121,8 +121,8 @@ def joined_room(client: Client) -> str:
 
 
 def name_of(text: str) -> str:
-    name = " ".join(text.split())[:LONGEST_NAME]
-    return html.escape(name or "guest")
+    seen = "".join(character for character in text if character.isprintable())
+    return html.escape(" ".join(seen.split())[:LONGEST_NAME] or "guest")
 
 
 def room_of(room_id: str) -> str:

@@ -1,7 +1,10 @@
 """Log lines to standard error: their form, and a bound on how many of one kind there can be."""
 
 import logging
+import re
 import time
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 PER_SECOND = 10
 """Lines of one kind; what is over is counted and told with the next one that passes."""
@@ -32,9 +35,21 @@ class Throttle(logging.Filter):
         return True
 
 
+class Form(logging.Formatter):
+    """One line for each message: what a client or a back end has said cannot make it two."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = _CONTROL.sub(_escape, record.message)
+        return super().formatMessage(record)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
 def configure(level: str) -> None:
     """Send what is at least `level` (`debug`, `info`, `warning`, `error`) to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(Form("%(asctime)s %(levelname)-7s %(message)s"))
     handler.addFilter(Throttle())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -113,4 +113,12 @@ class Queries:
 
 
 def _copy_of(connection: Connection) -> Session:
-    return copy.deepcopy(connection.session) if connection.session is not None else {}
+    session = connection.session
+    while session:
+        try:
+            return copy.deepcopy(dict(session))
+        except RuntimeError:  # a handler in a thread is just changing it
+            continue
+        except Exception:  # something in it has no copy: that is its owner's to know
+            return dict(session)
+    return {}

@@ -61,9 +61,11 @@ def raise_descriptor_limit() -> int:
 async def _serve(config: Config, app: App | None, descriptors: int) -> None:
     service = Service(config, app)
     stopped = _on_signals()
-    await service.start()
+    signalled = asyncio.ensure_future(stopped.get())
+    if not await _started(service, signalled):
+        return
     print("\n".join(banner(service, descriptors)), file=sys.stderr, flush=True)
-    await stopped.get()
+    await signalled
     log.info("stopping: %d connections are asked to reconnect", len(service.hub.connections))
     draining = asyncio.ensure_future(service.drain())
     again = asyncio.ensure_future(stopped.get())
@@ -72,6 +74,19 @@ async def _serve(config: Config, app: App | None, descriptors: int) -> None:
     again.cancel()
     service.stop()
     log.info("stopped")
+
+
+async def _started(service: Service, signalled: "asyncio.Future[signal.Signals]") -> bool:
+    """False where a signal came first: an application's `on_start` may take its time."""
+    starting = asyncio.ensure_future(service.start())
+    await asyncio.wait((starting, signalled), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.wait((starting,), timeout=LAST_MOMENT)
+    service.stop()
+    return False
 
 
 def _on_signals() -> "asyncio.Queue[signal.Signals]":

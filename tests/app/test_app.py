@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -52,6 +52,29 @@ def test_a_second_handler_of_an_event_is_refused(app: App) -> None:
     echo(app)
     with pytest.raises(AppError, match="on_message has a handler already"):
         echo(app)
+
+
+@pytest.mark.parametrize("event", ["on_start", "on_connect", "on_message", "on_close", "on_stop"])
+def test_a_function_of_another_shape_is_refused(app: App, event: str) -> None:
+    def takes_four(one: object, two: object, three: object, four: object) -> None: ...
+
+    def generates(*_: object) -> Iterator[None]:
+        yield
+
+    for function in (takes_four, generates):
+        with pytest.raises(AppError, match=f"@app.{event}"):
+            getattr(app, event)(function)
+
+
+def test_a_name_from_the_request_that_is_none_is_answered_with_400(app: App) -> None:
+    @app.on_connect
+    async def connect(client: Client) -> None:
+        await client.bind(client.request.query["name"])
+
+    with serving(app) as server:
+        with pytest.raises(RefusedError) as error:
+            server.connect(f"/?name={'x' * 300}")
+        assert error.value.status == 400
 
 
 def test_brackets_after_an_event_are_pointed_out(app: App) -> None:

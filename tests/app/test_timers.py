@@ -550,7 +550,7 @@ def test_a_wrong_cron_expression_or_time_zone_is_an_error_at_once(
 @pytest.mark.parametrize("function", [None, 5, "tidy"])
 def test_what_cannot_be_called_is_an_error_at_once(function: Callable[[], object]) -> None:
     add = Timers().every(1)
-    with pytest.raises(AppError, match="a function without arguments, not"):
+    with pytest.raises(AppError, match="a timer calls a function as f"):
         add(function)
 
 

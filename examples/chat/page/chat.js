@@ -63,7 +63,10 @@ function picture(url, text) {
   const image = new Image();
   Object.assign(image, { loading: "lazy", decoding: "async", referrerPolicy: "no-referrer", alt: text });
   image.onload = () => wasAtEnd && toEnd();
-  image.onerror = () => image.replaceWith(text);
+  image.onerror = () => {
+    image.replaceWith(text);
+    if (wasAtEnd) toEnd();
+  };
   image.src = url.href;
   return image;
 }
@@ -150,6 +153,7 @@ const STATES = {
   connecting: "Connecting",
   joined: "Connected",
   waiting: "Connection lost, trying again",
+  refused: "Not let in",
   closed: "Closed by the server",
 };
 const state = () => document.documentElement.dataset.state;
@@ -195,6 +199,7 @@ const HANDLERS = {
 
   error(message) {
     show(element("li", textOf(message.content), "notice error"));
+    if (state() === "connecting") setState("refused");
     if (!$("input").value) write(unsent);
     unsent = "";
   },
@@ -360,7 +365,7 @@ function writeTo(person) {
 function showTarget() {
   const isGone = target && !people.has(target.id);
   $("target").hidden = !target;
-  $("target-text").textContent = target && (isGone ? `${target.name} has left` : `To ${target.name} only`);
+  $("target-text").textContent = target && (isGone ? `${target.name} has left, or has come back anew` : `To ${target.name} only`);
   $("composer").classList.toggle("private", Boolean(target));
   $("composer").classList.toggle("gone", Boolean(isGone));
   $("input").placeholder = target ? `Message to ${target.name}` : "Message to everyone";

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pushline.app.files import Files
+from pushline.app.shape import check_shape
 from pushline.app.timers import Timer, Timers
 from pushline.errors import AppError
 from pushline.gateway import Gateway
 
 Function = TypeVar("Function", bound=Callable[..., object])
-EVENTS = ("on_start", "on_connect", "on_message", "on_close", "on_stop")
 
 
 class App:
@@ -34,15 +34,15 @@ class App:
 
     def on_connect(self, handler: Function) -> Function:
         """`handler(client)` runs before the upgrade is accepted; HttpError refuses."""
-        return self._register("on_connect", handler)
+        return self._register("on_connect", handler, "client")
 
     def on_message(self, handler: Function) -> Function:
         """`handler(client, data)` gets text as str, binary as bytes."""
-        return self._register("on_message", handler)
+        return self._register("on_message", handler, "client", "data")
 
     def on_close(self, handler: Function) -> Function:
         """`handler(client, reason)` runs after the last message's handler; reason is a Close."""
-        return self._register("on_close", handler)
+        return self._register("on_close", handler, "client", "reason")
 
     def on_stop(self, handler: Function) -> Function:
         """`handler()` runs when every client has been closed."""
@@ -66,9 +66,8 @@ class App:
         """Serve a directory's files on the port for browsers. Raises AppError."""
         self.static.add(prefix, directory)
 
-    def _register(self, event: str, handler: Function) -> Function:
-        if not callable(handler):
-            raise AppError(f"@app.{event} stands before a function, without brackets")
+    def _register(self, event: str, handler: Function, *arguments: str) -> Function:
+        check_shape(handler, f"@app.{event} (without brackets)", *arguments)
         if event in self.handlers:
             raise AppError(f"{event} has a handler already: {_name(self.handlers[event])}")
         self.handlers[event] = handler

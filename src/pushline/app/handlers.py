@@ -40,5 +40,12 @@ class Handlers:
     async def _in_thread(self, handler: Handler, *args: Any) -> object:
         run = contextvars.copy_context().run
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._pool, run, handler, *args)
+        result = await loop.run_in_executor(self._pool, run, _call, handler, *args)
         return await result if inspect.isawaitable(result) else result
+
+
+def _call(handler: Handler, *args: Any) -> object:
+    try:
+        return handler(*args)
+    except StopIteration as error:
+        raise RuntimeError(f"{error!r} was not caught") from error  # no future can carry it

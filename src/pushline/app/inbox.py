@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from pushline.app.client import Client
+from pushline.app.faults import FAULTS, is_being_cancelled
 from pushline.messages import Close
 from pushline.metrics import Metrics
 from pushline.wheel import Wheel
@@ -87,6 +88,7 @@ class Inbox:
     def _add(self, event: Event) -> int:
         if self._events is None:
             self._events = deque()
+            self.since, self.slow = self._desk.wheel.now, False
             self._desk.busy[self] = asyncio.get_running_loop().create_task(self._work(self._events))
         self._events.append(event)
         return len(self._events)
@@ -112,5 +114,7 @@ class Inbox:
                     await desk.on_close(self.client, event)
             elif desk.on_message is not None:
                 await desk.on_message(self.client, event)
-        except (Exception, SystemExit):
+        except FAULTS:
+            if is_being_cancelled():
+                raise
             desk.failed("on_close" if isinstance(event, Close) else "on_message", self.client)

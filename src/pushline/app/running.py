@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from pushline.app.application import App
+from pushline.app.faults import FAULTS, is_being_cancelled
 from pushline.app.handlers import Handler, Handlers
 from pushline.app.inbox import Desk
 from pushline.errors import AppError
@@ -53,7 +54,9 @@ class Running(Item):
         self.app.gateway.attach(executor, self.runner)
         try:
             await self._event("on_start")
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
+            if is_being_cancelled():
+                raise
             log.exception("on_start failed")
             raise AppError(f"on_start failed: {error!r}") from error
         self.app.timers.start(self._timed)
@@ -73,7 +76,9 @@ class Running(Item):
                 await self._event("on_stop")
         except TimeoutError:
             log.warning("on_stop still runs: ending without it")
-        except (Exception, SystemExit):
+        except FAULTS:
+            if is_being_cancelled():
+                raise
             log.exception("on_stop failed")
         self.end()
 
@@ -92,8 +97,8 @@ class Running(Item):
     async def _timed(self, function: Callable[[], object]) -> None:
         try:
             await self.run(function)
-        except (Exception, SystemExit):
-            self._metrics.app_errors["timer"] += 1
+        except FAULTS:
+            self._metrics.app_errors["timer"] += not is_being_cancelled()
             raise
 
     def longest(self) -> float:

@@ -12,6 +12,8 @@ from contextlib import aclosing
 from datetime import tzinfo
 
 from pushline.app.cron import Cron
+from pushline.app.faults import FAULTS, is_being_cancelled
+from pushline.app.shape import check_shape
 from pushline.errors import AppError
 
 log = logging.getLogger(__name__)
@@ -71,11 +73,9 @@ class Timer:
         self._running = True
         try:
             await run(self._function)
-        except asyncio.CancelledError:
-            if _is_being_cancelled():
+        except FAULTS:
+            if is_being_cancelled():
                 raise
-            self._failed()  # something that the function awaited was cancelled, not this task
-        except (Exception, SystemExit):
             self._failed()
         finally:
             self._running = False
@@ -143,8 +143,7 @@ class Timers:
 
     def _adder(self, dues: Callable[[], Dues]) -> Callable[[Function], Timer]:
         def add(function: Function) -> Timer:
-            if not callable(function):
-                raise AppError(f"a timer runs a function without arguments, not {function!r}")
+            check_shape(function, "a timer")
             timer = Timer(function, dues)
             self._add(timer)
             return timer
@@ -201,11 +200,6 @@ def _is_number(seconds: object) -> bool:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
     return abs(seconds) <= sys.float_info.max
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _name(function: Function) -> str:

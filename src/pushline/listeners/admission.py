@@ -11,6 +11,10 @@ from pushline.listeners.http_connection import HttpConnection
 log = logging.getLogger(__name__)
 
 
+REFUSALS = frozenset(range(300, 600)) - {304}
+"""The statuses of an answer that says no, or where else, and may have a body."""
+
+
 class Admissions:
     """Those under way. Each has `time` seconds."""
 
@@ -45,13 +49,20 @@ class Admissions:
             refused()
             raise
         early = http.decided()
-        if error is None:
+        if http.transport.is_closing():  # the client has gone, and the application did not care
+            refused()
+        elif error is None:
             accepted(early)
-            return
-        refused()
+        else:
+            refused()
+            self._refuse(http, error)
+
+    def _refuse(self, http: HttpConnection, error: HttpError) -> None:
         try:
+            if error.status not in REFUSALS:
+                raise ValueError(f"{error.status!r} refuses nothing")
             http.refuse(error)
-        except ValueError:  # no status that HTTP knows, or a header that breaks out of its line
+        except (ValueError, TypeError):
             log.exception("this HttpError cannot be an answer: %r", error)
             http.refuse(HttpError(500))
 

@@ -1,17 +1,17 @@
 """An application in this process, as a client protocol: its handlers get what clients do."""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 from pushline.app.client import Client
+from pushline.app.faults import FAULTS, is_being_cancelled
 from pushline.app.handlers import Call
 from pushline.app.inbox import Inbox
 from pushline.app.request import request_of
 from pushline.app.running import Running
 from pushline.codecs import http_head
 from pushline.connection import Connection
-from pushline.errors import HttpError
+from pushline.errors import BadNameError, HttpError
 from pushline.heartbeat import Heartbeat
 from pushline.listeners.local_peer import LocalPeer
 from pushline.listeners.protocol import ClientProtocol
@@ -45,9 +45,9 @@ class Application:
         peername = connection.transport.get_extra_info("peername")
         client = Client(peer, request_of(request, peername), self._runner)
         peer.inbox = Inbox(client, peer, self._desk)
+        self._node.hub.name(connection)
         if self._on_connect is None:
             return None
-        self._node.hub.name(connection)
         peer.early = []
         return self._decide(self._on_connect, client)
 
@@ -75,8 +75,12 @@ class Application:
     async def _decide(self, on_connect: Call, client: Client) -> None:
         try:
             await on_connect(client)
-        except (HttpError, asyncio.CancelledError):
+        except HttpError:
             raise
-        except (Exception, SystemExit):
+        except BadNameError as error:  # in what the client says of itself
+            raise HttpError(400, str(error)) from None
+        except FAULTS:
+            if is_being_cancelled():
+                raise
             self._desk.failed("on_connect", client)
             raise HttpError(500, "internal error") from None
