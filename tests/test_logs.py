@@ -130,3 +130,13 @@ def test_a_flood_is_bounded_also_over_several_loggers(capsys: pytest.CaptureFixt
     for number in range(PER_SECOND * 5):
         logging.getLogger(f"pushline.{number}").warning("flood")
     assert len(capsys.readouterr().err.splitlines()) <= PER_SECOND * 2  # over a second's end
+
+
+@pytest.mark.usefixtures("root")
+def test_what_a_peer_says_cannot_become_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info")
+    logging.getLogger("test").info("said: %s", "a\n2026 INFO forged\x1b[31m\u2028é")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"said: a\n2026 INFO forged\x1b[31m\u2028é")

@@ -121,8 +121,8 @@ def joined_room(client: Client) -> str:
 
 
 def name_of(text: str) -> str:
-    seen = "".join(character for character in text if character.isprintable())
-    return html.escape(" ".join(seen.split())[:LONGEST_NAME] or "guest")
+    visible = "".join(filter(str.isprintable, " ".join(text.split()))).strip()
+    return html.escape(visible[:LONGEST_NAME] or "guest")
 
 
 def room_of(room_id: str) -> str:

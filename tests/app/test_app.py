@@ -1,6 +1,8 @@
 """An application in the server's process: its events, over real sockets."""
 
 import asyncio
+import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +12,17 @@ import pytest
 from pushline import App, AppError, BadNameError, Client, Close, DeadlineError, HttpError
 from pushline.app.inbox import Inbox
 from tests.app.serving import Serving, serving
-from tests.browser import BINARY, CLOSE, PING, TEXT, Browser, RefusedError, encoded
+from tests.browser import (
+    BINARY,
+    CLOSE,
+    PING,
+    TEXT,
+    Browser,
+    RefusedError,
+    dial,
+    encoded,
+    request,
+)
 from tests.faults.unharmed import wait_until
 
 
@@ -167,6 +179,117 @@ def test_an_exception_is_logged_with_its_client_and_counted_and_closes_nothing(
         assert server.process.service.metrics.app_errors == {"on_message": 2}
     assert "first fault" in caplog.text
     assert client_id in caplog.text
+
+
+async def awaits_what_is_cancelled(*_: object) -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+async def raises_a_group(*_: object) -> None:
+    raise BaseExceptionGroup("several", [asyncio.CancelledError()])
+
+
+def finds_nothing(*_: object) -> None:
+    next(iter(()))
+
+
+def exits(*_: object) -> None:
+    raise SystemExit
+
+
+ODD_FAULTS = [awaits_what_is_cancelled, raises_a_group, finds_nothing, exits]
+
+
+@pytest.mark.parametrize("fault", ODD_FAULTS)
+def test_a_fault_of_any_kind_ends_only_its_own_call(
+    app: App, seen: Seen, fault: Callable[..., object]
+) -> None:
+    app.on_message(fault)
+    app.on_close(lambda _, reason: seen.append(reason.code))
+    with serving(app, APP_QUEUE="2") as server, server.connect() as browser:
+        flood(browser, 10)
+        browser.settle()
+        browser.send_frame(CLOSE, (4000).to_bytes(2))
+        assert seen.wait(1) == [4000]
+        assert server.process.service.metrics.app_errors["on_message"] == 10
+
+
+@pytest.mark.parametrize("fault", ODD_FAULTS)
+def test_a_fault_of_any_kind_in_on_connect_is_answered_with_500(
+    app: App, fault: Callable[..., object]
+) -> None:
+    app.on_connect(fault)
+    with serving(app) as server:
+        with pytest.raises(RefusedError) as error:
+            server.connect()
+        assert error.value.status == 500
+        assert server.process.service.metrics.upgraded == 0
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [(101, "x"), (204, "x"), (999, "x"), (403, "x", None), (403, "x", (("A", "b\r\nc"),))],
+)
+def test_a_refusal_that_is_no_answer_is_answered_with_500(
+    app: App, refusal: tuple[object, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.on_connect
+    async def connect(client: Client) -> None:
+        raise HttpError(*refusal)  # type: ignore[arg-type]
+
+    with serving(app) as server:
+        with pytest.raises(RefusedError) as error:
+            server.connect()
+        assert error.value.status == 500
+    assert "cannot be an answer" in caplog.text
+
+
+def test_an_on_connect_that_does_not_care_whether_its_client_is_there(app: App, seen: Seen) -> None:
+    @app.on_connect
+    async def connect(client: Client) -> None:
+        seen.append("begun")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        seen.append("goes on")
+
+    with serving(app) as server:
+        plug = dial(server.address)
+        plug.sendall(request(server.address))
+        seen.wait(1)
+        plug.close()
+        seen.wait(2)
+        wait_until(lambda: server.process.service.metrics.upgraded == 0)
+        assert server.process.run(app.gateway.get_all_client_id_count()) == 0
+
+
+def test_a_client_that_never_logged_in_has_its_id_in_on_close(app: App, seen: Seen) -> None:
+    app.on_close(lambda client, reason: seen.append((len(client.id), reason.code)))
+    with serving(app, AUTH_MODE="open", AUTH_TIMEOUT="0.05") as server, server.connect():
+        assert seen.wait(1) == [(20, 3502)]
+
+
+def test_sessions_can_be_asked_for_while_threads_change_them(app: App, seen: Seen) -> None:
+    stopped = threading.Event()
+
+    @app.on_message
+    def message(client: Client, data: str) -> None:
+        client.session["lock"] = threading.Lock()  # has no copy
+        for number in itertools.count():
+            if stopped.is_set():
+                break
+            client.session[str(number % 50)] = number
+            client.session.pop(str((number + 25) % 50), None)
+        seen.append("done")
+
+    with serving(app) as server, server.connect() as browser:
+        browser.send_text("go")
+        wait_until(lambda: bool(server.process.call(lambda: len(desk_of(server)))))
+        for _ in range(300):
+            server.process.run(app.gateway.get_all_client_sessions())
+        stopped.set()
+        seen.wait(1)
 
 
 def test_without_a_handler_messages_are_dropped(app: App) -> None:
@@ -329,8 +452,6 @@ def test_a_client_that_goes_away_while_it_is_decided_over_ends_that(app: App, se
         finally:
             seen.append("ended")
 
-    from tests.browser import dial, request
-
     with serving(app) as server:
         plug = dial(server.address)
         plug.sendall(request(server.address))
@@ -381,8 +502,6 @@ def test_what_a_client_sends_before_it_is_accepted_is_not_lost(app: App, seen: S
         await asyncio.to_thread(let_go.wait, 10)
 
     echo(app)
-    from tests.browser import dial, request
-
     with serving(app) as server:
         plug = dial(server.address)
         plug.sendall(request(server.address) + encoded(TEXT, b"eager"))

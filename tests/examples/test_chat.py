@@ -106,7 +106,9 @@ def test_a_login_that_is_refused_leaves_everything_as_it_was(server: Server, roo
 def test_a_long_name_is_cut_and_an_empty_one_is_a_guest(server: Server, room: str) -> None:
     with Person(server.websocket, "&" * 31, room) as ana, Person(server.websocket) as tom:
         assert ana.here == {ana.id: "&amp;" * 30}
-        assert tom.login(" \n ", room)["client_name"] == "guest"
+        for name in (" \n ", "\u200b", "\0", "\u202e \u2066"):
+            assert tom.login(name, room)["client_name"] == "guest"
+        assert tom.login("A\nda\u202e", room)["client_name"] == "A da"
 
 
 # --- what is said -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Applications that misbehave on request."""
 
 import asyncio
+import sys
 import time
 
 from pushline import App, Client
@@ -33,6 +34,15 @@ def block_as_told(client: Client, data: str) -> None:
         client.sync.send("blocking")
         time.sleep(BLOCKED)
     client.sync.send(data)
+
+
+slow_start = App()
+
+
+@slow_start.on_start
+async def take_your_time() -> None:
+    print("starting", file=sys.stderr, flush=True)
+    await asyncio.sleep(60)
 
 
 by_uid = App()

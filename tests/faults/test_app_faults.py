@@ -1,6 +1,8 @@
 """Handlers of an application that raise, hang or block: nobody else is touched."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -97,6 +99,16 @@ def test_a_thread_that_blocks_does_not_hold_up_the_end() -> None:
         browser.disconnect()
         assert server.wait() == 0
         assert time.monotonic() - began < BLOCKED - 1
+
+
+def test_a_server_can_be_stopped_while_its_application_starts() -> None:
+    command = [sys.executable, "-m", "pushline", "serve", "tests.faults.apps:slow_start"]
+    ports = ["--websocket", "127.0.0.1:0", "--text", "127.0.0.1:0"]
+    with subprocess.Popen([*command, *ports], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "starting\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
 
 
 def test_the_end_of_an_older_connection_does_not_touch_a_newer_one_of_its_uid() -> None:
