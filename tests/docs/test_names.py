@@ -141,7 +141,7 @@ def test_every_other_name_of_php_is_mapped(name: str) -> None:
 def test_timers_are_mapped() -> None:
     named = [name for name in mapped() if "Timer::" in name]
     assert [re.sub(r"\(.*", "", name) for name in named] == [
-        *("Timer::add", "Timer::add", "Timer::del")
+        *("Timer::add", "Timer::add", "Timer::del", "Timer::delAll")
     ]
 
 

@@ -365,7 +365,7 @@ function writeTo(person) {
 function showTarget() {
   const isGone = target && !people.has(target.id);
   $("target").hidden = !target;
-  $("target-text").textContent = target && (isGone ? `${target.name} has left, or has come back anew` : `To ${target.name} only`);
+  $("target-text").textContent = target && (isGone ? `${target.name} has left` : `To ${target.name} only`);
   $("composer").classList.toggle("private", Boolean(target));
   $("composer").classList.toggle("gone", Boolean(isGone));
   $("input").placeholder = target ? `Message to ${target.name}` : "Message to everyone";
