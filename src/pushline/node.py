@@ -71,7 +71,9 @@ class Node:
             return self._send_to_uids(command)
         members = self.hub.of_uid(uids[0], command.utype)  # nearly always
         count = self.outbox.send(members, command.message)
-        return SENT[count] if 0 < count <= FEW else Sent(count, () if members else uids)
+        if not members:
+            return Sent(0, uids)
+        return SENT[count] if count <= FEW else Sent(count)
 
     def _send_to_uids(self, command: SendToUid) -> Sent:
         offline = (uid for uid in command.uids if not self.hub.of_uid(uid, command.utype))
