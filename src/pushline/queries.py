@@ -1,5 +1,6 @@
 """What Commands ask about this node's connections. Answers share nothing with the connections."""
 
+import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -24,6 +25,9 @@ from pushline.commands import (
 )
 from pushline.connection import Connection
 from pushline.hub import Directory, Hub
+
+ATTEMPTS = 3
+"""To copy a session that somebody may be changing."""
 
 
 class Queries:
@@ -113,12 +117,9 @@ class Queries:
 
 
 def _copy_of(connection: Connection) -> Session:
-    session = connection.session
-    while session:
-        try:
-            return copy.deepcopy(dict(session))
-        except RuntimeError:  # a handler in a thread is just changing it
-            continue
-        except Exception:  # something in it has no copy: that is its owner's to know
-            return dict(session)
-    return {}
+    """Deep, unless something in it has no copy, or a handler's thread keeps changing it."""
+    session = dict(connection.session or {})
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(Exception):
+            return copy.deepcopy(session)
+    return session

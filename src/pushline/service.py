@@ -165,10 +165,10 @@ class Service:
         )
 
     def _new_protocol(self) -> ClientProtocol:
+        if self._running is None:
+            return self._new_plain()
         login = None if self.config.auth_mode == "app" else self._new_plain()
-        if self._running:
-            return Application(self._running, self.node, self._heartbeat, login)
-        return login or self._new_plain()
+        return Application(self._running, self.node, self._heartbeat, login)
 
     def _new_plain(self) -> Plain:
         auth = self.config.auth

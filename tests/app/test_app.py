@@ -270,6 +270,22 @@ def test_a_client_that_never_logged_in_has_its_id_in_on_close(app: App, seen: Se
         assert seen.wait(1) == [(20, 3502)]
 
 
+def test_a_session_that_has_no_copy_is_answered_all_the_same(app: App, seen: Seen) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    @app.on_message
+    async def message(client: Client, data: str) -> None:
+        client.session.update(deep=deep, name="Ada")
+        session = await app.gateway.get_session(client.id)
+        seen.append(session and session["name"])
+
+    with serving(app) as server, server.connect() as browser:
+        browser.send_text("go")
+        assert seen.wait(1) == ["Ada"]
+
+
 def test_sessions_can_be_asked_for_while_threads_change_them(app: App, seen: Seen) -> None:
     stopped = threading.Event()
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from pushline.app.files import Files
-from pushline.app.shape import check_shape
+from pushline.app.shape import check_shape, name_of_function
 from pushline.app.timers import Timer, Timers
 from pushline.errors import AppError
 from pushline.gateway import Gateway
@@ -69,10 +69,8 @@ class App:
     def _register(self, event: str, handler: Function, *arguments: str) -> Function:
         check_shape(handler, f"@app.{event} (without brackets)", *arguments)
         if event in self.handlers:
-            raise AppError(f"{event} has a handler already: {_name(self.handlers[event])}")
+            raise AppError(
+                f"{event} has a handler already: {name_of_function(self.handlers[event])}"
+            )
         self.handlers[event] = handler
         return handler
-
-
-def _name(handler: Any) -> str:
-    return getattr(handler, "__qualname__", repr(handler))

@@ -13,7 +13,7 @@ from datetime import tzinfo
 
 from pushline.app.cron import Cron
 from pushline.app.faults import FAULTS, is_being_cancelled
-from pushline.app.shape import check_shape
+from pushline.app.shape import check_shape, name_of_function
 from pushline.errors import AppError
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Timer:
             self._running = False
 
     def _failed(self) -> None:
-        log.exception("timer failed: %s", _name(self._function))
+        log.exception("timer failed: %s", name_of_function(self._function))
 
 
 class Timers:
@@ -200,9 +200,3 @@ def _is_number(seconds: object) -> bool:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
     return abs(seconds) <= sys.float_info.max
-
-
-def _name(function: Function) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return getattr(function, "__qualname__", repr(function))

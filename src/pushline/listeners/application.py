@@ -63,7 +63,7 @@ class Application:
         connection.state.opened()
 
     def received(self, connection: Connection, opcode: int, payload: str | bytes) -> None:
-        if self._login is None or self._node.hub.connections.get(connection.id) is connection:
+        if self._login is None or connection in self._node.hub:
             connection.state.inbox.put(payload)
         else:
             self._login.received(connection, opcode, payload)
