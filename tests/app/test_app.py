@@ -724,7 +724,7 @@ def test_timers_run_from_the_start_to_the_stop(app: App, seen: Seen) -> None:
     with serving(app) as server, server.connect() as browser:
         browser.settle()
         wait_until(lambda: seen[-1:] == [1])
-        assert server.process.service.metrics.app_errors["timer"] > 0
+        wait_until(lambda: server.process.service.metrics.app_errors["timer"] > 0)
         server.process.run(server.process.service.drain())
         last = len(seen)
         time.sleep(0.1)
