@@ -13,6 +13,8 @@ DEFAULT_UTYPE = "0"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CLIENT_ID = re.compile(r"[0-9a-fA-F]{20}")
+_DIGITS = tuple(map(str, range(256)))
+"""Small numbers, as most utypes are, at hand."""
 _SURELY_SHORT = LONGEST_NAME // 4  # characters: UTF-8 has at most four bytes for one
 
 
@@ -33,6 +35,8 @@ def check_name(name: str) -> str:
 
 def name_of(value: object) -> str:
     """The name for a JSON string or 64-bit integer: `42` and `"42"` are the same one."""
+    if type(value) is int and 0 <= value < len(_DIGITS):
+        return _DIGITS[value]
     if isinstance(value, str):
         return check_name(value)
     if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:

@@ -8,7 +8,7 @@ import msgspec
 from pushline.commands import SendToAll, SendToUid
 from pushline.errors import BadLineError, BadNameError
 from pushline.messages import Message
-from pushline.names import DEFAULT_UTYPE, check_name, name_of, utype_of
+from pushline.names import DEFAULT_UTYPE, check_name, name_of
 
 
 class _Push(msgspec.Struct, gc=False):
@@ -26,8 +26,8 @@ def decode(line: bytes) -> SendToUid | SendToAll:
             line.decode()  # msgspec does not check the UTF-8 of what it skips
         push = _decode(line)
         uid, utype = push.uid, push.utype
-        utype = DEFAULT_UTYPE if utype is None else utype_of(utype)
-        if type(uid) is str and uid not in _EMPTY:
+        utype = DEFAULT_UTYPE if utype is None else name_of(utype)
+        if type(uid) is str and uid and uid != "0":
             return SendToUid((check_name(uid),), utype, Message(line))
         return _COMMANDS[type(uid)](uid, utype, Message(line))
     except UnicodeDecodeError:
