@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 LONGEST_SOCKET_PATH = 107
 """Bytes that `sun_path` holds on Linux besides its final NUL (unix(7))."""
@@ -39,6 +39,15 @@ class Address:
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def is_ipv4(self) -> bool:
+        """One IPv4 address: 0.0.0.0, which is all of them, is not."""
+        try:
+            ip = IPv4Address(self.host)
+        except ValueError:
+            return False
+        return not ip.is_unspecified
 
     def __str__(self) -> str:
         if self.path:

@@ -1,4 +1,4 @@
-"""docs/configuration.md: its tables are those of config/settings.py, its examples can be used."""
+"""docs/configuration.md: its tables are those of config/sections.py, its examples can be used."""
 
 import re
 import subprocess

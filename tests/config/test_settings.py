@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushline.config.settings import KEYS, SECTIONS, Address, Auth, Config, check, describe, load
+from pushline.config import KEYS, Address, check, describe, load
+from pushline.config.sections import Auth, Config
+from pushline.config.settings import SECTIONS
 from pushline.config.sources import Key, Name
 from pushline.config.values import MASK, quoted
 from pushline.errors import ConfigError

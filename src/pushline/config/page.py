@@ -1,4 +1,4 @@
-"""The tables of `docs/configuration.md`, made of the settings in `config/settings.py`.
+"""The tables of `docs/configuration.md`, made of the settings in `config/sections.py`.
 
     python -m pushline.config.page docs/configuration.md
 
@@ -13,14 +13,14 @@ from pushline.config.settings import KEYS, SECTIONS
 from pushline.config.sources import Key
 
 MARK = (
-    "<!-- From here on made from src/pushline/config/settings.py: "
+    "<!-- From here on made from src/pushline/config/sections.py: "
     "python -m pushline.config.page docs/configuration.md -->\n"
 )
 _HEAD = "| Key | Default | Allowed | What it is |\n|---|---|---|---|\n"
 
 
 def renewed(page: str) -> str:
-    """`page` with its tables as `config/settings.py` has the settings now."""
+    """`page` with its tables as `config/sections.py` has the settings now."""
     return page.partition(MARK)[0] + MARK + "".join(map(_section, SECTIONS))
 
 

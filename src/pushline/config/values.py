@@ -105,6 +105,13 @@ def _application(value: object) -> str:
     return text
 
 
+def _word(value: object) -> str:
+    text = _text(value)
+    if text and not _TOKEN.fullmatch(text):
+        raise RefusedError(value)
+    return text
+
+
 def _secret(value: object) -> str:
     text = _text(value)
     masked = text and not text.strip("*")
@@ -114,6 +121,7 @@ def _secret(value: object) -> str:
 
 
 APPLICATION = Kind('MODULE:NAME, as in "chat:app", or "" for none', _application, quoted)
+WORD = Kind('a name without blanks, as in "chat-1", or "" for automatic', _word, quoted)
 PATH = Kind('a path, or "" for none', _text, quoted)
 SECRET = Kind(
     f"printable text of at most {LONGEST_SECRET} characters, no space at either end, "
@@ -201,7 +209,7 @@ def size(low: str, high: str, zero: str = "") -> Kind[int]:
     )
 
 
-# --- lists ------------------------------------------------------------------------------------
+# --- addresses and lists ------------------------------------------------------------------------
 
 
 def _origin(text: str) -> str:
@@ -246,9 +254,28 @@ def list_of(parse: Callable[[str], T], each: str, least: int = 0) -> Kind[tuple[
     return Kind(f"a list of {each}", read, write, _items_from_text)
 
 
+def _tcp(text: str) -> Address:
+    if text.startswith("unix:"):
+        raise ValueError(text)
+    return Address.parse(text)
+
+
+def _one_address(value: object) -> tuple[Address, ...]:
+    if not isinstance(value, str):
+        raise RefusedError(value)
+    return TCP_ADDRESSES.read([value] if value else [])
+
+
+ONE_ADDRESS = Kind(
+    'an address, "HOST:PORT", or "" for none',
+    _one_address,
+    lambda addresses: quoted("".join(map(str, addresses))),
+)
+"""A tuple of one, or of none."""
 _ADDRESSES = 'addresses, each "HOST:PORT", "[IPv6]:PORT" or "unix:/PATH"'
 ADDRESSES = list_of(Address.parse, _ADDRESSES)
 SOME_ADDRESSES = list_of(Address.parse, f"one or more {_ADDRESSES}", least=1)
+TCP_ADDRESSES = list_of(_tcp, 'addresses, each "HOST:PORT"')
 NETWORKS = list_of(ip_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
 TOKENS = list_of(_token, 'names without blanks, each as in "chat" or "v1.json"')
 ORIGINS = list_of(_origin, 'origins as a browser sends them, each as in "https://example.com"')
