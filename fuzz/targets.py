@@ -4,14 +4,15 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from pushline.codecs import login, push_json
+from pushline.codecs import login, php_serialize, push_json, register_lines
 from pushline.codecs.deflate import Inflate, negotiate
+from pushline.codecs.gateway_frames import AnswerReader, FrameReader, LinkReader
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.handshake import accept, response_101
 from pushline.codecs.http_head import HeadLimits, HeadReader
 from pushline.codecs.lines import LineReader
 from pushline.codecs.websocket import Decoder
-from pushline.errors import BadLineError, BadNameError
+from pushline.errors import BadFrameError, BadLineError, BadNameError, SerializedError
 
 Feed = Callable[[bytes], Iterable[object]]
 
@@ -96,6 +97,47 @@ def first(message: str, bare: bool) -> object:
         return str(error)
 
 
+def serialized() -> Feed:
+    """PHP's serialized values, each as a line."""
+    reader = LineReader(700)
+
+    def feed(data: bytes) -> list[object]:
+        return [value_of(line) for line in reader.feed(data)]
+
+    return feed
+
+
+def value_of(line: bytes) -> object:
+    """What is read, which must be the same when it was written and is read again."""
+    try:
+        value = php_serialize.loads(line)
+    except SerializedError as error:
+        return str(error)
+    again = php_serialize.loads(php_serialize.dumps(value))
+    assert repr(again) == repr(value)
+    return repr(value), repr(php_serialize.plain(value))
+
+
+def register() -> Feed:
+    """What a Register and its peers say."""
+    reader = LineReader(200)
+
+    def feed(data: bytes) -> list[object]:
+        return [message_of(line) for line in reader.feed(data)]
+
+    return feed
+
+
+def message_of(line: bytes) -> object:
+    """What is read, which must be the same when it was written and is read again."""
+    try:
+        message = register_lines.decode(line)
+    except BadFrameError as error:
+        return str(error)
+    assert register_lines.decode(register_lines.encode(message)) == message
+    return message
+
+
 HEADS = (
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /a?b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -136,6 +178,26 @@ LOGINS = (
     b'{"uid":"42","utype":1,"checkToken":"c6dc8f189e84d57322ff1f6d30e24c01"}\n',
     b'{"uid":7,"utype":null,"data":{"x":[1.5,"\\u0085"]}}\n' + b"x" * 255 + b"\n",
 )
+SERIALIZED = (
+    b'a:2:{s:1:"n";i:-7;s:4:"deep";a:3:{i:0;b:1;i:1;N;s:1:"7";d:1.0E+25;}}\n',
+    b'i:9223372036854775807;\ns:3:"\xe2\x82\xac";\ns:1:"\xff";\na:0:{}\nd:-INF;\n',
+    b'O:8:"stdClass":0:{}\na:1:{i:0;R:1;}\na:99999999:{i:0;s:99999999:"\n',
+    b"a:1:{i:0;" * 70 + b"\n",
+)
+GATEWAY_FRAMES = (
+    b"\0\0\0\x1e\x0c" + bytes(12) + b"\0\0\0\1\1\0\0\0\0\0\2u1",
+    b"\0\0\0\x20\3\x7f\0\0\1\x08\xfc\x7f\0\0\1\xa3\x14\0\0\0\1\1\x1c\x68\0\0\0\2N;hi",
+    b"\0\0\0\x1c\x01" + bytes(16) + b"\0\0\0\0\0\0\0",
+    b"\0\0\0\x64\x06" + bytes(12) + b"\0\0\0\0\1\0\0\0\0\0\x40",
+    b"\0\0\0\4i:0;",
+    b'\0\0\0\x0ea:1:{i:0;i:1;}\0\0\0\2N;\0\0\0\5s:0:"',
+)
+REGISTER_LINES = (
+    b'{"event":"gateway_connect", "address":"127.0.0.1:2300", "secret_key":"s3cret"}\n',
+    b'{"event":"worker_connect","secret_key":"\\ud83d\\ude00"}\r\n{"event":"ping"}\n',
+    b'{"event":"broadcast_addresses","addresses":{"0":"a:1","2":"b:2","3":"a:1"}}\n',
+    b'{"event":"broadcast_addresses","addresses":["a:1","b:2","\xc3\xab"]}\n',
+)
 
 TARGETS = (
     Target("websocket", lambda: Decoder(200).feed, FRAMES, 8_000),
@@ -146,4 +208,9 @@ TARGETS = (
     Target("text-trusted", lambda: text(required=False), PUSHES, 16_000),
     Target("login-open", lambda: logins(bare=True), LOGINS, 16_000),
     Target("login-token", lambda: logins(bare=False), LOGINS, 16_000),
+    Target("php-serialize", serialized, SERIALIZED, 48_000),
+    Target("gateway-frames", lambda: FrameReader(200).feed, GATEWAY_FRAMES, 8_000),
+    Target("gateway-answers", lambda: AnswerReader(200).feed, GATEWAY_FRAMES, 8_000),
+    Target("gateway-link", lambda: LinkReader(200).feed, GATEWAY_FRAMES, 8_000),
+    Target("register-lines", register, REGISTER_LINES, 16_000),
 )

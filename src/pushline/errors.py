@@ -5,10 +5,13 @@ PushlineError
 ├── PeerError               the other side misbehaved
 │   ├── ProtocolError       WebSocket: `close` is the close code and reason to send
 │   ├── HttpError           HTTP: `status` and `headers` of the answer
-│   └── BadLineError        text port: why a line is answered with `fail`
+│   ├── BadLineError        text port: why a line is answered with `fail`
+│   ├── BadFrameError       GatewayWorker: a frame or a Register's line that cannot be taken
+│   └── SerializedError     GatewayWorker: data that is not PHP's serialization, or cannot be in it
 ├── BadNameError            a uid, utype or group that is none
 ├── BadClientIdError        a client_id that is none
 ├── BadMessageError         neither text nor bytes
+├── UnsupportedError        this wire cannot carry what was asked
 ├── AppError                the application was used in a way that cannot work
 └── ClientError             a back end's client could not do what it was asked
     ├── UnavailableError    nothing answers at that address, or the connection was lost
@@ -63,6 +66,22 @@ class BadLineError(PeerError):
         self.kind = kind
 
 
+class BadFrameError(PeerError):
+    """A frame of GatewayWorker's, or a line of its Register's, that cannot be taken; says why.
+
+    `kind` is one of a few words, for counting: length, command, json, serialized, name, auth,
+    limit or register.
+    """
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+class SerializedError(PeerError):
+    """Data that is not PHP's serialization, or that cannot be written in it; says what."""
+
+
 class BadNameError(PushlineError):
     """A uid, utype or group is 1 to 255 bytes of UTF-8 without control characters."""
 
@@ -73,6 +92,10 @@ class BadClientIdError(PushlineError):
 
 class BadMessageError(PushlineError):
     """A message is text that UTF-8 can have, or bytes."""
+
+
+class UnsupportedError(PushlineError):
+    """This wire cannot carry what was asked; nothing was sent."""
 
 
 class AppError(PushlineError):
