@@ -22,6 +22,8 @@ class Metrics:
         self.deliveries = 0
         self.bad_lines: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.refused_links: Counter[str] = Counter()
+        """What GatewayWorker's ports did not take, by the kind of the BadFrameError."""
         self.closed: Counter[int | str] = Counter()
         """By the code that the server closed with, or BY_PEER."""
         self.app_errors: Counter[str] = Counter()
@@ -46,6 +48,9 @@ class Metrics:
         yield from _counter("pushes_offline", self.offline, "Lines to users who are not here.")
         yield from _counter("deliveries", self.deliveries, "Messages queued on connections.")
         yield from _labelled("bad_lines", "kind", self.bad_lines, "Lines and peers refused.")
+        yield from _labelled(
+            "refused_links", "kind", self.refused_links, "GatewayWorker links and frames refused."
+        )
         yield from _labelled("http_refused", "status", self.refused, "HTTP requests refused.")
         yield from _labelled("app_errors", "event", self.app_errors, "Handlers that raised.")
         yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
