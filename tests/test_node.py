@@ -231,15 +231,23 @@ def test_a_push_waits_while_one_of_a_few_has_only_just_stopped_reading(
     node = Node(keeper.hub, keeper.outbox, 0x7F0000010BB8)
     connection, _ = keeper.log_in("uid1"), keeper.log_in("uid2")
     keeper.hub.join(connection, "a")
-    assert not node.strained(command)
+    assert not node.must_wait(command)
     connection.pause()
-    assert node.strained(command)
-    assert not node.strained(SendToUid(("uid2",), "0", command.message))
-    assert not node.strained(SendToUid(("uid1",), "0", Message(b"short")))
-    assert not node.strained(SendToAll(None, command.message, frozenset({CLIENT})))
+    assert node.must_wait(command)
+    assert not node.must_wait(SendToUid(("uid2",), "0", command.message))
+    assert not node.must_wait(SendToUid(("uid1",), "0", Message(b"short")))
+    assert not node.must_wait(SendToAll(None, command.message, frozenset({CLIENT})))
 
 
-def test_a_push_to_many_waits_for_nobody(keeper: Keeper, node: Node) -> None:
+def test_a_push_to_many_waits_for_earlier_ones_and_no_reader(keeper: Keeper, node: Node) -> None:
     for _ in range(FEW + 1):
         keeper.log_in("uid1").pause()
-    assert not node.strained(SendToAll("0", Message(TOO_MUCH)))
+    assert not node.must_wait(SendToAll("0", Message(TOO_MUCH)))
+    keeper.outbox.lane_full = True
+    assert node.must_wait(SendToAll("0", Message(b"short")))
+
+
+def test_a_push_to_few_does_not_wait_for_fan_outs(keeper: Keeper, node: Node) -> None:
+    keeper.log_in("uid1")
+    keeper.outbox.lane_full = True
+    assert not node.must_wait(SendToAll("0", Message(b"short")))

@@ -1,22 +1,20 @@
 """What Commands do to this node's connections, besides sending."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
+from pushline import session
 from pushline.commands import (
     BindUid,
     Destroy,
     JoinGroup,
     Kick,
     LeaveGroup,
-    Session,
     SetSession,
     UnbindUid,
     Ungroup,
     UpdateSession,
 )
-from pushline.connection import Connection
 from pushline.hub import Directory, Hub
 from pushline.outbox import Outbox
 
@@ -79,33 +77,12 @@ class Actions:
 
     def _set_session(self, command: SetSession) -> bool:
         connection = self._clients.find(command.client)
-        if connection is None:
-            return False
-        new = copy.deepcopy(command.session)
-        session = _session_of(connection)
-        session.clear()
-        session.update(new)
-        return True
+        if connection is not None:
+            session.put(connection, command.session)
+        return connection is not None
 
     def _update_session(self, command: UpdateSession) -> bool:
         connection = self._clients.find(command.client)
-        if connection is None:
-            return False
-        _merge(_session_of(connection), copy.deepcopy(command.session))
-        return True
-
-
-def _session_of(connection: Connection) -> Session:
-    """The one object that handlers of this connection may hold."""
-    if connection.session is None:
-        connection.session = {}
-    return connection.session
-
-
-def _merge(session: Session, changes: Session) -> None:
-    for key, value in changes.items():
-        old = session.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            _merge(old, value)
-        else:
-            session[key] = value
+        if connection is not None:
+            session.merge(connection, command.session, whole_lists=command.whole_lists)
+        return connection is not None

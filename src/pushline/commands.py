@@ -120,15 +120,21 @@ class Ungroup(Command[int | None], frozen=True, gc=False):
 
 
 class SetSession(Command[bool | None], frozen=True, gc=False):
+    """Serialized data is kept as it is."""
+
     client: str
-    session: Session
+    session: Session | bytes
 
 
 class UpdateSession(Command[bool | None], frozen=True, gc=False):
-    """Merged into what is there, dict by dict."""
+    """Merged into what is there, dict by dict; a list in it replaces what is there.
+
+    In serialized data, unless `whole_lists`, lists are merged by index, as PHP does.
+    """
 
     client: str
-    session: Session
+    session: Session | bytes
+    whole_lists: bool = False
 
 
 # --- queries ------------------------------------------------------------------------------------
@@ -215,3 +221,40 @@ class Sessions(Command[dict[str, Session]], frozen=True, gc=False):
     """Copies, by client, of the members of `group` or of everyone."""
 
     group: str | None
+
+
+# --- queries of a wire --------------------------------------------------------------------------
+# Sessions as serialized data, empty where none was ever set.
+
+
+class SerializedSession(Command[bytes | None], frozen=True, gc=False):
+    """None where the client is not there."""
+
+    client: str
+
+
+class SerializedSessions(Command[dict[str, bytes]], frozen=True, gc=False):
+    """By client, of the members of `group` or of everyone."""
+
+    group: str | None
+
+
+class Selected(msgspec.Struct, frozen=True, gc=False):
+    """`uid` is one of the default utype; `session` is None where it was not asked for."""
+
+    client: str
+    uid: str | None
+    groups: tuple[str, ...]
+    session: bytes | None
+
+
+class Select(Command[list[Selected]], frozen=True, gc=False):
+    """What is known of everyone who is in one of `groups`, has one of `uids`, or is in `clients`.
+
+    Of everyone at all where all three are None.
+    """
+
+    groups: tuple[str, ...] | None
+    uids: tuple[str, ...] | None
+    clients: tuple[str, ...] | None
+    sessions: bool

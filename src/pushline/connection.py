@@ -42,7 +42,7 @@ class Connection(Writer):
         self.uid: str | None = None
         self.utype: str | None = None
         self.groups: dict[str, None] | None = None
-        self.session: Session | None = None
+        self.session: Session | bytes | None = None
         self.state: Any = None
         self.seen = keeper.wheel.now
 

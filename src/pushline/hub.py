@@ -196,20 +196,20 @@ class Directory:
 
     def __init__(self, hub: Hub, address: int) -> None:
         self._connections = hub.connections
-        self._address = address
+        self.address = address
 
     def id_of(self, connection: Connection) -> str:
         """The client_id of a connection that has been named."""
-        return client_id_of(self._address, connection.id)
+        return client_id_of(self.address, connection.id)
 
     def ids_of(self, connections: Iterable[Connection]) -> list[str]:
         """Those of several."""
-        return [client_id_of(self._address, connection.id) for connection in connections]
+        return [client_id_of(self.address, connection.id) for connection in connections]
 
     def find(self, client_id: str) -> Connection | None:
         """The connection, if it is here; a client of another node's address is not."""
         address, number = split_client_id(client_id)
-        return self._connections.get(number) if address == self._address else None
+        return self._connections.get(number) if address == self.address else None
 
     def find_all(self, client_ids: Iterable[str]) -> list[Connection]:
         """Those of them that are here."""

@@ -23,9 +23,15 @@ INVALID_DATA = Close(1007, "invalid UTF-8")
 TOO_BIG = Close(1009, "message too big")
 ABNORMAL = Close(1006, "connection lost")
 """Never on the wire: the TCP connection ended without a Close frame."""
+NO_STATUS = Close(1005, "closed")
+"""Never on the wire: it has ended, and who knows how has not said so."""
+GATEWAY_LOST = Close(1006, "gateway lost")
+"""Never on the wire: a worker's link to the gateway that holds the client has ended."""
 
 SHUTDOWN = Close(3001, "shutdown")
 SLOW = Close(3008, "slow")
+INTERNAL_ERROR = Close(3011, "internal error")
+NO_WORKER = Close(3011, "no worker")
 NO_PONG = Close(3012, "no pong")
 
 INVALID_TOKEN = Close(3500, "invalid token")
@@ -37,10 +43,15 @@ LIMIT = Close(3504, "limit of connections reached")
 
 
 class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One payload for any number of clients: text (UTF-8) or binary."""
+    """One payload for any number of clients: text (UTF-8) or binary.
+
+    One that is `encoded` is a whole frame already, ready for every client; it is `binary` too, so
+    that nobody takes it for text.
+    """
 
     data: bytes
     binary: bool = False
+    encoded: bool = False
 
 
 Encode = Callable[[Message], bytes]

@@ -26,7 +26,8 @@ SENT = tuple(map(Sent, range(FEW + 1)))
 
 
 class Node:
-    """A Hub, and the Outbox of its connections. `address` is the first part of its client_ids.
+    """A Hub, and the Outbox of its connections. `address` is the first part of its client_ids,
+    48 bits: random where nobody else has to know it.
 
     `execute` is a plain call: a push takes no task, and its order is fixed when it returns.
     """
@@ -55,15 +56,30 @@ class Node:
         """The client_id of a connection that the hub has named."""
         return self._clients.id_of(connection)
 
+    @property
+    def address(self) -> int:
+        """The first part of its client_ids."""
+        return self._clients.address
+
+    def move_to(self, address: int) -> None:
+        """Have all client_ids begin with `address`; before there are any."""
+        self._clients.address = address
+
     def execute(self, command: Command[T]) -> T:
         """Carry out a Command; returns its answer."""
         return self._execute[type(command)](command)  # type: ignore[no-any-return] # as the table
 
-    def strained(self, command: Send) -> bool:
-        """Whether one of a few targets would be closed by it that has only just stopped reading."""
+    def must_wait(self, command: Send) -> bool:
+        """Whether earlier messages have to go out before it.
+
+        As a fan-out it waits for the earlier ones; else for readers that would be closed by it and
+        have only just stopped reading.
+        """
         targets = self._targets[type(command)](command)
+        if len(targets) > FEW:
+            return self.outbox.lane_full
         size = len(command.message.data) + FRAME_COST
-        return len(targets) <= FEW and any(target.strained(size) for target in targets)
+        return any(target.strained(size) for target in targets)
 
     def _send_to_uid(self, command: SendToUid) -> Sent:
         uids = command.uids

@@ -1,7 +1,5 @@
 """What Commands ask about this node's connections. Answers share nothing with the connections."""
 
-import contextlib
-import copy
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -15,6 +13,10 @@ from pushline.commands import (
     Groups,
     GroupsOfClient,
     IsOnline,
+    Select,
+    Selected,
+    SerializedSession,
+    SerializedSessions,
     Session,
     SessionOfClient,
     Sessions,
@@ -25,9 +27,8 @@ from pushline.commands import (
 )
 from pushline.connection import Connection
 from pushline.hub import Directory, Hub
-
-ATTEMPTS = 3
-"""To copy a session that somebody may be changing."""
+from pushline.names import DEFAULT_UTYPE
+from pushline.session import copy_of, serialized
 
 
 class Queries:
@@ -52,6 +53,9 @@ class Queries:
             UidsOfGroups: self._uids_of_groups,
             ClientsOfGroups: self._clients_of_groups,
             Sessions: self._sessions,
+            SerializedSession: self._serialized_session,
+            SerializedSessions: self._serialized_sessions,
+            Select: self._select,
         }
 
     def _is_online(self, command: IsOnline) -> bool:
@@ -74,7 +78,7 @@ class Queries:
 
     def _session_of_client(self, command: SessionOfClient) -> Session | None:
         connection = self._clients.find(command.client)
-        return _copy_of(connection) if connection is not None else None
+        return copy_of(connection) if connection is not None else None
 
     def _uids(self, command: Uids) -> list[str]:
         return list(self._users(command.group, command.utype))
@@ -104,7 +108,38 @@ class Queries:
 
     def _sessions(self, command: Sessions) -> dict[str, Session]:
         id_of = self._clients.id_of
-        return {id_of(each): _copy_of(each) for each in self._members(command.group)}
+        return {id_of(each): copy_of(each) for each in self._members(command.group)}
+
+    def _serialized_session(self, command: SerializedSession) -> bytes | None:
+        connection = self._clients.find(command.client)
+        return serialized(connection) if connection is not None else None
+
+    def _serialized_sessions(self, command: SerializedSessions) -> dict[str, bytes]:
+        id_of = self._clients.id_of
+        return {id_of(each): serialized(each) for each in self._members(command.group)}
+
+    def _select(self, command: Select) -> list[Selected]:
+        return [self._selected(each, command.sessions) for each in self._wanted(command)]
+
+    def _selected(self, connection: Connection, sessions: bool) -> Selected:
+        return Selected(
+            self._clients.id_of(connection),
+            connection.uid if connection.utype == DEFAULT_UTYPE else None,
+            tuple(connection.groups or ()),
+            serialized(connection) if sessions else None,
+        )
+
+    def _wanted(self, command: Select) -> Iterable[Connection]:
+        groups, uids, clients = command.groups, command.uids, command.clients
+        if groups is None and uids is None and clients is None:
+            return self._hub.connections.values()
+        return dict.fromkeys(
+            (
+                *self._hub.of_groups(groups or ()),
+                *self._hub.of_uids(uids or (), DEFAULT_UTYPE),
+                *self._clients.find_all(clients or ()),
+            )
+        )
 
     def _members(self, group: str | None) -> Iterable[Connection]:
         return self._hub.connections.values() if group is None else self._hub.of_group(group)
@@ -114,12 +149,3 @@ class Queries:
             return self._hub.users_of(utype)
         members = self._hub.of_group(group, utype)
         return dict.fromkeys(member.uid for member in members if member.uid is not None)
-
-
-def _copy_of(connection: Connection) -> Session:
-    """Deep, unless something in it has no copy, or a handler's thread keeps changing it."""
-    session = dict(connection.session or {})
-    for _ in range(ATTEMPTS):
-        with contextlib.suppress(Exception):
-            return copy.deepcopy(session)
-    return session

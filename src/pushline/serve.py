@@ -103,9 +103,11 @@ def banner(service: Service, descriptors: int) -> list[str]:
     lines = [f"Pushline {__version__}", ""]
     lines += [f"  browsers    {_url(scheme, at)}" for at in service.websocket]
     lines += [f"  back ends   {at}   one line of JSON, one push" for at in service.text]
+    lines += [f"  gateway     {at}   GatewayWorker's clients and workers" for at in service.gateway]
+    lines += [f"  register    {at}" for at in service.register]
     lines += [f"  operators   http://{at}/ready  http://{at}/metrics" for at in service.http]
     pages = [at for at in service.demo if not at.path]  # no browser opens a Unix socket
-    lines += [f"  application {config.app.load}"] if config.app.load else []
+    lines += [f"  application {_application(config)}"] if config.events != "nobody" else []
     lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in pages]
     lines += [
         f"  login       {_login(config)}",
@@ -130,6 +132,10 @@ _PROOFS = {
     "token": "a token is needed",
     "app": "the application decides",
 }
+
+
+def _application(config: Config) -> str:
+    return config.app.load if config.events == "app" else "workers, which ask a Register for us"
 
 
 def _login(config: Config) -> str:

@@ -2,21 +2,29 @@
 
 import asyncio
 import math
+from collections.abc import Callable, Sized
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 from pushline.app.application import App
 from pushline.app.running import Running
 from pushline.config import Address, Config
 from pushline.connection import Connection
+from pushline.gatewayworker.register_client import RegisterClient
 from pushline.heartbeat import Heartbeat
-from pushline.hub import Hub
+from pushline.hub import Hub, random_id
 from pushline.listeners.application import Application
+from pushline.listeners.gateway import GatewayListener
 from pushline.listeners.http import OperatorListener
 from pushline.listeners.pages import Pages
 from pushline.listeners.plain import Plain
 from pushline.listeners.protocol import ClientProtocol
+from pushline.listeners.register import RegisterListener
+from pushline.listeners.roster import Roster
 from pushline.listeners.sockets import listen, tls_context
 from pushline.listeners.text import TextListener
 from pushline.listeners.websocket import WebSocketListener
+from pushline.listeners.workers import Workers
 from pushline.memory import Garbage, keep_large_blocks_apart
 from pushline.messages import SHUTDOWN
 from pushline.metrics import Metrics
@@ -36,27 +44,46 @@ FEW = 100
 
 
 class Service:
-    """A whole server in the running event loop; `tick` is the wheel's resolution in seconds.
+    """A whole server in the running event loop; `tick` is the wheel's resolution in seconds, `draw`
+    gives candidates for connections' ids.
 
-    `websocket`, `text` and `http` are the addresses in use once it has started, `demo` those that
-    show the demo page.
+    `websocket`, `text`, `http`, `gateway` and `register` are the addresses in use once it has
+    started, `demo` those that show the demo page.
     """
 
-    def __init__(self, config: Config, app: App | None = None, *, tick: float = TICK) -> None:
+    def __init__(
+        self,
+        config: Config,
+        app: App | None = None,
+        *,
+        tick: float = TICK,
+        draw: Callable[[], int] = random_id,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.config = config
         self.metrics = Metrics()
-        self.hub = Hub()
+        self.hub = Hub(draw)
         self.wheel = Wheel(tick)
         self.node = Node(self.hub, Outbox(loop, config.limits.queue, self.metrics))
         self.websocket: list[Address] = []
         self.text: list[Address] = []
         self.http: list[Address] = []
         self.demo: list[Address] = []
+        self.gateway: list[Address] = []
+        self.register: list[Address] = []
         self._heartbeat = self._new_heartbeat()
         self._text = TextListener(config, self.node, self.wheel, self.metrics)
         self._sessions = self._new_sessions()
         self._running = self._new_running(app) if app else None
+        self._roster = self._new_roster() if config.events == "workers" else None
+        self._gateway = GatewayListener(config, self.node, self.wheel, self.metrics, self._roster)
+        self._registers = RegisterListener(
+            config.register.secret,
+            self.wheel,
+            self.metrics,
+            connections=config.register.connections,
+        )
+        self._joined: list[RegisterClient] = []
         self._protocol = self._new_protocol()
         self._listeners: list[WebSocketListener] = []
         self._public: list[asyncio.Server] = []
@@ -73,9 +100,12 @@ class Service:
         try:
             if self._running:
                 await self._running.start(self.node)
-            await self._open_text()  # first: the demo page names its address
+            await self._open_gateway()  # first: client_ids begin with its address
+            await self._open_text()  # then: the demo page names its address
             await self._open_websocket()
             await self._open_http()
+            await self._open_register()
+            self._join_registers()
         except BaseException:
             self.stop()
             raise
@@ -88,6 +118,8 @@ class Service:
         The closes are spread over `shutdown.time`; back ends are answered until the end.
         """
         self._close(self._public)
+        for register in self._joined:  # nobody new finds this gateway
+            await register.stop()
         for listener in self._listeners:
             listener.draining = True
         connections = self._connections()
@@ -109,8 +141,9 @@ class Service:
         """End at once everything that is left."""
         self._close(self._public)
         self._close(self._operators)
-        for back_end in tuple(self._text.back_ends):
+        for back_end in (*self._text.back_ends, *self._gateway.links):
             back_end.close()
+        self._registers.close()
         for connection in self._connections():
             connection.abort()
         if self._running:
@@ -124,6 +157,16 @@ class Service:
                 "connections": (len(self.hub.connections), "Connections that have logged in."),
                 "users": (self.hub.users(), "Different users that are connected."),
                 "back_ends": (len(self._text.back_ends), "Connections on the text port."),
+                "gateway_links": (len(self._gateway.links), "GatewayWorker's clients and workers."),
+                "workers": (len(self._workers()), "Workers that get events."),
+                "events_waiting": (
+                    self._roster.events_waiting if self._roster else 0,
+                    "What clients did that waits for a worker.",
+                ),
+                "registered_gateways": (
+                    len(self._registers.gateways),
+                    "Gateways that this Register lists.",
+                ),
                 "app_handlers": (self._busy(), "Clients whose handler is running."),
                 "app_longest_handler_seconds": (
                     self._running.longest() if self._running else 0.0,
@@ -164,10 +207,23 @@ class Service:
             slow=settings.slow,
         )
 
+    def _new_roster(self) -> Roster:
+        settings, address = self.config.gateway, self.config.gateway_address
+        return Roster(
+            self.wheel,
+            self._heartbeat,
+            wait=settings.worker_wait,
+            limit=settings.worker_queue,
+            expected=self.config.auth_mode == "app",
+            pings=address is not None and not address.is_loopback,
+        )
+
     def _new_protocol(self) -> ClientProtocol:
-        if self._running is None:
-            return self._new_plain()
         login = None if self.config.auth_mode == "app" else self._new_plain()
+        if self._roster is not None:
+            return Workers(self._roster, self.node, self._heartbeat, login)
+        if self._running is None:
+            return login or self._new_plain()
         return Application(self._running, self.node, self._heartbeat, login)
 
     def _new_plain(self) -> Plain:
@@ -185,7 +241,9 @@ class Service:
         tls = tls_context(settings.certificate, settings.key) if settings.certificate else None
         for address in settings.listen:
             demo = settings.demo == "on" or (
-                settings.demo == "loopback" and address.is_loopback and not self._running
+                settings.demo == "loopback"
+                and address.is_loopback
+                and self.config.auth_mode != "app"
             )
             listener = WebSocketListener(
                 self.config,
@@ -217,6 +275,33 @@ class Service:
             self._operators.append(server)
             self.http.append(opened)
 
+    async def _open_gateway(self) -> None:
+        for address in self.config.gateway.listen:
+            server, opened = await listen(address, self._gateway.accept, self.config.limits)
+            self._public.append(server)
+            self.gateway.append(opened)
+            advertised = self._advertised(opened)
+            self._gateway.open_at(int(IPv4Address(advertised.host)) << 16 | advertised.port)
+
+    async def _open_register(self) -> None:
+        for address in self.config.register.listen:
+            server, opened = await listen(address, self._registers.accept, self.config.limits)
+            self._public.append(server)
+            self.register.append(opened)
+
+    def _join_registers(self) -> None:
+        for address in self.config.register.join:
+            gateway = str(self._advertised(self.gateway[0]))
+            self._joined.append(
+                RegisterClient(address, self.config.register.secret, gateway=gateway)
+            )
+            self._joined[-1].start()
+
+    def _advertised(self, opened: Address) -> Address:
+        """By which others reach the gateway that was opened there; its port may have been 0."""
+        address = self.config.gateway_address or opened
+        return address if address.port else replace(address, port=opened.port)
+
     def _pages(self, demo: bool) -> Pages:
         text = ", ".join(map(str, self.text[:1]))
         return Pages(
@@ -225,6 +310,9 @@ class Service:
             auth=self.config.auth_mode,
             secret=bool(self.config.text.secret),
         )
+
+    def _workers(self) -> Sized:
+        return self._roster.workers if self._roster else ()
 
     def _busy(self) -> int:
         return len(self._running.desk.busy) if self._running else 0

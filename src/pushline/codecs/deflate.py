@@ -83,6 +83,8 @@ class _Inflation:
 
 def _deflated(bits: int, message: Message) -> bytes:
     """One compressed frame, or the plain one where that is no longer."""
+    if message.encoded:
+        return message.data
     stream = zlib.compressobj(wbits=-bits)
     data = stream.compress(message.data) + stream.flush(zlib.Z_SYNC_FLUSH)
     data = data.removesuffix(_FLUSHED)

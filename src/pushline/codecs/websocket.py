@@ -77,6 +77,8 @@ def encode(message: Message) -> bytes:
     size = len(data)
     if size < _USUAL and not message.binary:
         return _TEXT_HEADS[size] + data
+    if message.encoded:
+        return data
     return frame(BINARY if message.binary else TEXT, data)
 
 

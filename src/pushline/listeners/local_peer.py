@@ -7,6 +7,7 @@ from pushline.errors import AppError
 from pushline.heartbeat import Heartbeat
 from pushline.messages import Close, Message
 from pushline.node import Node
+from pushline.session import session_of
 
 MOST_EARLY = 1000
 """Messages that may be sent to a client before it is accepted."""
@@ -47,9 +48,7 @@ class LocalPeer:
 
     @property
     def session(self) -> Session:
-        if self._connection.session is None:
-            self._connection.session = {}
-        return self._connection.session
+        return session_of(self._connection)
 
     def opened(self) -> None:
         """The upgrade is accepted: what was sent so far goes out."""
@@ -92,6 +91,9 @@ class LocalPeer:
 
     def unbind(self, uid: str | None) -> bool:
         return not self._connection.sealed and self._node.hub.unbind(self._connection, uid)
+
+    async def refresh(self) -> bool:
+        return not self._connection.sealed
 
     def pause_reading(self) -> None:
         """Read nothing more from it, and expect no sign of life."""

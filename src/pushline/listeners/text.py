@@ -11,10 +11,11 @@ from pushline.codecs.lines import LineReader
 from pushline.commands import SendToAll, SendToUid
 from pushline.config import Config
 from pushline.errors import BadLineError
+from pushline.listeners.paced import Paced
 from pushline.listeners.sockets import is_unix, notice_the_dead, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
-from pushline.wheel import Item, Wheel
+from pushline.wheel import Wheel
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ PASS_LINES = 1000
 """Lines of one back end that are worked off in one pass of the event loop."""
 TOO_LONG = BadLineError("length", "a line over text.max_line")
 HTTP_REQUEST = BadLineError("http", "an HTTP request: a web page must not push")
-FEW = 64
-"""Users that a line may name and yet not wait until earlier broadcasts have gone out."""
 HTTP = (
     *(b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"PATCH "),
     *(b"CONNECT ", b"OPTIONS ", b"TRACE ", b"Host:", b"host:"),
@@ -74,13 +73,6 @@ class TextListener:
         # The kind is a part of the form, by which log lines are throttled.
         log.warning(f"text: %s: {error.kind}: %s", peer_of(transport), error)
 
-    def must_wait(self, command: SendToUid | SendToAll) -> bool:
-        """Whether earlier messages have to go out first."""
-        outbox = self.outbox
-        if outbox.lane_full and (isinstance(command, SendToAll) or len(command.uids) > FEW):
-            return True
-        return outbox.held > 0 and self.node.strained(command)
-
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
         if is_unix(transport):
             return not self.settings.secret  # its file decides who may be here
@@ -92,26 +84,19 @@ class TextListener:
         return any(address in network for network in self.settings.trusted_networks)
 
 
-class BackEnd(asyncio.Protocol, Item):
+class BackEnd(Paced):
     """One back end's connection: its lines in order, its answers in the same."""
 
-    __slots__ = (
-        *("_ended", "_fault", "_greeting", "_lines", "_listener", "_reader", "_stalled"),
-        *("_waiting", "transport"),
-    )
-
-    transport: asyncio.Transport
+    __slots__ = ("_ended", "_fault", "_greeting", "_lines", "_listener", "_reader")
 
     def __init__(self, listener: TextListener) -> None:
-        self.slot = None
+        super().__init__(listener.outbox)
         self._listener = listener
         self._reader = LineReader(listener.settings.max_line)
         self._lines: list[bytes] = []
         self._greeting: Greeting | None = None
         self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
         self._ended = False  # it has been told that nothing more is taken
-        self._stalled = False  # it does not read its answers
-        self._waiting = False  # it has had its share of this pass
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -132,19 +117,11 @@ class BackEnd(asyncio.Protocol, Item):
         if self._greeting is not None:
             data = self._greet(self._greeting, data)
         self._lines.extend(self._reader.feed(data))
-        self._work()
+        self.work()
 
     def eof_received(self) -> None:
         """It sends nothing more; it has a while to read the answers that wait."""
         self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
-
-    def pause_writing(self) -> None:
-        self._stalled = True
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._stalled = False
-        self._work()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.wheel.cancel(self)
@@ -186,26 +163,11 @@ class BackEnd(asyncio.Protocol, Item):
         self.transport.write(answer)
         return rest
 
-    def _work(self) -> None:
-        """Answer what can be answered now, and read on only when nothing is left."""
-        if self._waiting or self._stalled or self._ended or self.transport.is_closing():
-            return
-        self._answer()
-        if self._lines:
-            self._wait()
-        elif self._reader.overrun:
+    def caught_up(self) -> None:
+        if not self._reader.overrun:
+            super().caught_up()
+        elif not self._ended:
             self._finish()
-        elif not self._stalled:
-            self.transport.resume_reading()
-
-    def _wait(self) -> None:
-        self._waiting = True
-        self.transport.pause_reading()
-        self._listener.outbox.after_pass(self._go_on)
-
-    def _go_on(self) -> None:
-        self._waiting = False
-        self._work()
 
     def _finish(self) -> None:
         """Nothing more can be taken from this peer."""
@@ -224,7 +186,7 @@ class BackEnd(asyncio.Protocol, Item):
         self.transport.resume_reading()
         self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
 
-    def _answer(self) -> None:
+    def take(self) -> bool:
         answers: list[bytes] = []
         lines, listener = self._lines, self._listener
         outbox, decode, execute = listener.outbox, listener.decode, listener.node.execute
@@ -233,7 +195,7 @@ class BackEnd(asyncio.Protocol, Item):
                 break
             try:
                 command = decode(line)
-                if (outbox.lane_full or outbox.held) and listener.must_wait(command):
+                if (outbox.lane_full or outbox.held) and listener.node.must_wait(command):
                     break
                 if execute(command).delivered or type(command) is SendToAll:
                     answers.append(OK)
@@ -249,6 +211,7 @@ class BackEnd(asyncio.Protocol, Item):
         del lines[: len(answers)]
         listener.metrics.pushes += answers.count(OK)
         self.transport.write(b"".join(answers))
+        return bool(lines)
 
     def _cut(self, fault: BadLineError) -> None:
         """Take nothing more: once the answers are out, the connection ends for this reason."""

@@ -1,0 +1,347 @@
+"""What a gateway is asked: a frame as a Command, and its answer as bytes. Sans-I/O, by tables.
+
+Names and JSON are PHP's: uids and groups may be numbers, and an array of ids is an object, or a
+list where its keys happen to be 0 to n-1. Empty names are ignored.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from pushline.codecs.gateway_frames import BINARY, ENCODED, PLAIN, WHOLE_LISTS, Cmd, Frame
+from pushline.codecs.php_serialize import dumps, loads, plain
+from pushline.commands import (
+    BindUid,
+    ClientsOfUids,
+    Command,
+    CountOfClients,
+    CountsOfGroups,
+    Destroy,
+    Groups,
+    IsOnline,
+    JoinGroup,
+    Kick,
+    LeaveGroup,
+    Select,
+    Selected,
+    SendToAll,
+    SendToClient,
+    SendToGroup,
+    SendToUid,
+    SerializedSession,
+    SerializedSessions,
+    SetSession,
+    UnbindUid,
+    Ungroup,
+    UpdateSession,
+)
+from pushline.errors import AppError, BadFrameError, BadNameError, SerializedError
+from pushline.gateway import close_of
+from pushline.messages import KICKED, Close, Message
+from pushline.names import DEFAULT_UTYPE, client_id_of, name_of
+
+Encode = Callable[[Any], bytes]
+"""A Command's answer as PHP-serialized data."""
+Request = tuple[Command[Any] | None, Encode | None]
+"""What a frame asks for. No Command where it is to be ignored, no Encode where no answer is due."""
+
+LAST_ID: Final = 0xFFFFFFFF
+FIELDS: Final = frozenset({"session", "uid", "groups"})
+_NAMELESS: Final = ("", "0")
+"""What PHP calls empty."""
+
+
+class Requests:
+    """The requests to one gateway. `address` is the first part of its client_ids, 48 bits."""
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+        self._decode: dict[int, Callable[[Frame], Request]] = {
+            Cmd.SEND_TO_ONE: self._send_to_one,
+            Cmd.SEND_TO_ALL: self._send_to_all,
+            Cmd.KICK: self._kick,
+            Cmd.DESTROY: lambda frame: (Destroy(self._client(frame)), None),
+            Cmd.UPDATE_SESSION: self._update_session,
+            Cmd.ALL_SESSIONS: lambda _: (SerializedSessions(None), _sessions),
+            Cmd.IS_ONLINE: lambda frame: (IsOnline(self._client(frame)), _flag),
+            Cmd.BIND_UID: self._bind_uid,
+            Cmd.UNBIND_UID: self._unbind_uid,
+            Cmd.SEND_TO_UID: self._send_to_uid,
+            Cmd.CLIENTS_OF_UID: self._clients_of_uid,
+            Cmd.CLIENTS_OF_UIDS: self._clients_of_uids,
+            Cmd.JOIN_GROUP: self._join_group,
+            Cmd.LEAVE_GROUP: self._leave_group,
+            Cmd.SEND_TO_GROUP: self._send_to_group,
+            Cmd.SESSIONS_OF_GROUP: self._sessions_of_group,
+            Cmd.COUNT_OF_GROUP: self._count_of_group,
+            Cmd.SELECT: self._select,
+            Cmd.GROUP_NAMES: lambda _: (Groups(), _names),
+            Cmd.UNGROUP: self._ungroup,
+            Cmd.COUNTS_OF_GROUPS: self._counts_of_groups,
+            Cmd.GET_SESSION: lambda frame: (SerializedSession(self._client(frame)), _session),
+            Cmd.SET_SESSION: lambda frame: (SetSession(self._client(frame), frame.ext), None),
+        }
+
+    def decode(self, frame: Frame) -> Request:
+        """What `frame` asks for.
+
+        Raises BadFrameError, after which the link's next frame can be taken.
+        """
+        decode = self._decode.get(frame.cmd)
+        if decode is None:
+            raise BadFrameError("command", f"there is no command {frame.cmd}")
+        try:
+            return decode(frame)
+        except BadNameError as error:
+            raise BadFrameError("name", str(error)) from None
+        except SerializedError as error:
+            raise BadFrameError("serialized", str(error)) from None
+
+    # --- sends ----------------------------------------------------------------------------------
+
+    def _send_to_one(self, frame: Frame) -> Request:
+        return SendToClient((self._client(frame),), _message(frame)), None
+
+    def _send_to_all(self, frame: Frame) -> Request:
+        message = _message(frame)
+        if not frame.ext:
+            return SendToAll(None, message), None
+        named = _object(frame.ext)
+        excluded = self._excluded(named.get("exclude"))
+        if named.get("connections") is None:
+            return SendToAll(None, message, excluded), None
+        clients = self._clients(_values(named["connections"]))
+        wanted = (client for client in clients if client not in excluded)
+        return SendToClient(tuple(wanted), message), None
+
+    def _send_to_uid(self, frame: Frame) -> Request:
+        return SendToUid(_names_in(frame.ext), DEFAULT_UTYPE, _message(frame)), None
+
+    def _send_to_group(self, frame: Frame) -> Request:
+        named, message = _object(frame.ext), _message(frame)
+        groups = _names_of(_values(named.get("group")))
+        return SendToGroup(groups, None, message, self._excluded(named.get("exclude"))), None
+
+    # --- actions --------------------------------------------------------------------------------
+
+    def _kick(self, frame: Frame) -> Request:
+        message = None if not frame.flag & PLAIN and frame.body == b"N;" else _message(frame)
+        return Kick((self._client(frame),), message, _close(frame.ext)), None
+
+    def _bind_uid(self, frame: Frame) -> Request:
+        uid = _name(frame.ext)
+        return (BindUid(self._client(frame), uid, DEFAULT_UTYPE) if uid else None), None
+
+    def _unbind_uid(self, frame: Frame) -> Request:
+        return UnbindUid(self._client(frame), _name(frame.ext) or None), None
+
+    def _join_group(self, frame: Frame) -> Request:
+        group = _name(frame.ext)
+        return (JoinGroup(self._client(frame), group) if group else None), None
+
+    def _leave_group(self, frame: Frame) -> Request:
+        group = _name(frame.ext)
+        return (LeaveGroup(self._client(frame), group) if group else None), None
+
+    def _ungroup(self, frame: Frame) -> Request:
+        group = _name(frame.ext)
+        return (Ungroup(group) if group else None), None
+
+    def _update_session(self, frame: Frame) -> Request:
+        whole_lists = bool(frame.flag & WHOLE_LISTS)
+        return UpdateSession(self._client(frame), frame.ext, whole_lists), None
+
+    # --- queries --------------------------------------------------------------------------------
+
+    def _clients_of_uid(self, frame: Frame) -> Request:
+        uid = _text(frame.ext)
+        if not uid:
+            return ClientsOfUids((), DEFAULT_UTYPE), lambda _: dumps([])
+        return ClientsOfUids((name_of(uid),), DEFAULT_UTYPE), partial(_ids_of, uid)
+
+    def _clients_of_uids(self, frame: Frame) -> Request:
+        return ClientsOfUids(_names_in(frame.ext), DEFAULT_UTYPE), _ids_by_name
+
+    def _sessions_of_group(self, frame: Frame) -> Request:
+        return SerializedSessions(name_of(_text(frame.ext))), _sessions
+
+    def _count_of_group(self, frame: Frame) -> Request:
+        group = _text(frame.ext)
+        if not group:
+            return CountOfClients(), dumps
+        return CountsOfGroups((name_of(group),)), partial(_count_of, group)
+
+    def _counts_of_groups(self, frame: Frame) -> Request:
+        return CountsOfGroups(_names_in(frame.ext)), dumps
+
+    def _select(self, frame: Frame) -> Request:
+        asked = _object(frame.ext)
+        fields = [field for field in _values(asked.get("fields")) if field in FIELDS]
+        where = asked.get("where") or {}
+        if not isinstance(where, dict):
+            raise BadFrameError("json", "the `where` of a select is no object")
+        groups, uids, ids = map(where.get, ("groups", "uid", "connection_id"))
+        command = Select(
+            None if groups is None else _names_of(_values(groups)),
+            None if uids is None else _names_of(_values(uids)),
+            None if ids is None else tuple(self._clients(_values(ids))),
+            "session" in fields,
+        )
+        return command, partial(_selection, fields)
+
+    # --- whom a frame names ---------------------------------------------------------------------
+
+    def _client(self, frame: Frame) -> str:
+        return client_id_of(self._address, frame.connection_id)
+
+    def _clients(self, ids: Iterable[object]) -> dict[str, None]:
+        """The distinct ones, in their order; what is no id is nobody."""
+        numbers = filter(None, map(_id, ids))
+        return dict.fromkeys(client_id_of(self._address, number) for number in numbers)
+
+    def _excluded(self, ids: object) -> frozenset[str]:
+        if ids is None:
+            return frozenset()
+        keys: Iterable[object] = ids if isinstance(ids, dict) else range(len(_values(ids)))
+        return frozenset(self._clients(keys))
+
+
+def _id(value: object) -> int:
+    """A connection's number, or 0, which is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10:
+        value = int(value)
+    return value if type(value) is int and 0 < value <= LAST_ID else 0
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise BadNameError("a name is not UTF-8") from None
+
+
+def _name(data: bytes) -> str:
+    """Empty where PHP takes it for that. Raises BadNameError."""
+    text = _text(data)
+    return "" if text in _NAMELESS else name_of(text)
+
+
+def _names_of(values: Iterable[object]) -> tuple[str, ...]:
+    """The distinct ones, in their order. Raises BadNameError."""
+    return tuple(dict.fromkeys(name_of(value) for value in values if value != ""))
+
+
+def _names_in(data: bytes) -> tuple[str, ...]:
+    return _names_of(_values(_json(data)))
+
+
+def _json(data: bytes) -> object:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrameError("json", f"ext_data is not JSON: {error}") from None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    value = _json(data)
+    if not isinstance(value, dict):
+        raise BadFrameError("json", "ext_data is no JSON object")
+    return value
+
+
+def _values(array: object) -> list[object]:
+    """Of what PHP has as an array."""
+    if isinstance(array, Mapping):
+        return list(array.values())
+    if not isinstance(array, list):
+        raise BadFrameError("json", "ext_data has no array where one belongs")
+    return array
+
+
+def _message(frame: Frame) -> Message:
+    flag, body = frame.flag, frame.body
+    if flag & ENCODED:
+        return Message(body, binary=True, encoded=True)
+    if flag & PLAIN:
+        return Message(body, binary=bool(flag & BINARY) or not _is_text(body))
+    try:
+        text = json.dumps(
+            plain(loads(body)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, ValueError):
+        raise BadFrameError("serialized", "a message that JSON cannot have") from None
+    return Message(text.encode())
+
+
+def _is_text(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _close(ext: bytes) -> Close:
+    """Ours: how a client is to be closed. PHP sends nothing there."""
+    if not ext:
+        return KICKED
+    named = _object(ext)
+    try:
+        return close_of(named.get("code", KICKED.code), named.get("reason", KICKED.reason))
+    except AppError as error:
+        raise BadFrameError("json", str(error)) from None
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def _number(client: str) -> int:
+    """A client's number on its node."""
+    return int(client[12:], 16)
+
+
+def _flag(yes: bool) -> bytes:
+    return dumps(int(yes))
+
+
+def _session(session: bytes | None) -> bytes:
+    return b"N;" if session is None else session or dumps({})
+
+
+def _sessions(sessions: dict[str, bytes]) -> bytes:
+    return dumps({_number(client): session for client, session in sessions.items()})
+
+
+def _ids_of(uid: str, clients: dict[str, list[str]]) -> bytes:
+    return dumps([*map(_number, clients[uid])])
+
+
+def _ids_by_name(clients: dict[str, list[str]]) -> bytes:
+    return dumps({uid: [*map(_number, ids)] for uid, ids in clients.items()})
+
+
+def _count_of(group: str, counts: dict[str, int]) -> bytes:
+    return dumps(counts[group])
+
+
+def _names(names: list[str]) -> bytes:
+    """PHP has them as keys of an array, so that decimal ones are integers."""
+    return dumps([*loads(dumps(dict.fromkeys(names)))])  # type: ignore[misc] # it is a dict
+
+
+def _selection(fields: list[str], selected: list[Selected]) -> bytes:
+    return dumps({_number(each.client): _row(fields, each) for each in selected})
+
+
+def _row(fields: list[str], selected: Selected) -> dict[str, object]:
+    values = {
+        "session": selected.session,
+        "uid": selected.uid,
+        "groups": {group: group for group in selected.groups} or None,
+    }
+    return {field: values[field] for field in fields}
