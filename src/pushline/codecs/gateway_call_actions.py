@@ -89,7 +89,8 @@ def _set_session(command: SetSession) -> Action:
 
 def _update_session(command: UpdateSession) -> Action:
     ext = _session(command.session)
-    flag = PLAIN | WHOLE_LISTS if _has_list(command.session) else PLAIN
+    whole_lists = command.whole_lists or _has_list(command.session)
+    flag = PLAIN | WHOLE_LISTS if whole_lists else PLAIN
     return _to_one(command.client, Cmd.UPDATE_SESSION, ext, flag)
 
 
@@ -106,7 +107,9 @@ def _name(name: str) -> bytes:
     return name.encode()
 
 
-def _session(session: Session) -> bytes:
+def _session(session: Session | bytes) -> bytes:
+    if isinstance(session, bytes):
+        return session
     try:
         return dumps(session)
     except SerializedError as error:

@@ -3,7 +3,7 @@
 Every function raises BadFrameError ("serialized") for what is no answer to its question.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
 from pushline.codecs.php_serialize import Value, loads, plain_session
@@ -14,7 +14,7 @@ from pushline.names import client_id_of
 LAST_CONNECTION: Final = 2**32 - 1
 """The largest connection_id; 0 is none."""
 
-Fields = dict[object, Value]
+Fields = Mapping[object, Value]
 """What a select tells of one connection: by the names of the fields."""
 
 
@@ -72,13 +72,18 @@ def session_in(payload: bytes) -> Session | None:
 def sessions_in(place: int, payload: bytes) -> dict[str, Session]:
     """The sessions of several, by client_id. Raises SerializedError, which names the client."""
     sessions: dict[str, Session] = {}
-    for number, session in _array(_value(payload)).items():
-        client = client_id_of(place, _connection(number))
+    for client, session in serialized_sessions_in(place, payload).items():
         try:
-            sessions[client] = session_of(_bytes(session))
+            sessions[client] = session_of(session)
         except SerializedError as error:
             raise SerializedError(f"the session of {client}: {error}") from None
     return sessions
+
+
+def serialized_sessions_in(place: int, payload: bytes) -> dict[str, bytes]:
+    """The same as they come; empty where a session was never set."""
+    items = _array(_value(payload)).items()
+    return {client_id_of(place, _connection(number)): bytes_in(data) for number, data in items}
 
 
 def session_of(data: bytes) -> Session:
@@ -91,6 +96,13 @@ def name_in(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     return str(value) if isinstance(value, str | int) else _refuse()
+
+
+def bytes_in(value: object) -> bytes:
+    """A string as it was."""
+    if isinstance(value, str):
+        return value.encode()
+    return value if isinstance(value, bytes) else _refuse()
 
 
 def distinct(lists: Iterable[Iterable[str]]) -> list[str]:
@@ -121,12 +133,6 @@ def _connection(value: object) -> int:
 def _clients(place: int, connections: Value) -> list[str]:
     numbers = _array(connections).values()
     return [client_id_of(place, _connection(number)) for number in numbers]
-
-
-def _bytes(value: Value) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    return value if isinstance(value, bytes) else _refuse()
 
 
 def _refuse() -> NoReturn:

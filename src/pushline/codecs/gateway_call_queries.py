@@ -20,6 +20,7 @@ from pushline.codecs.gateway_call_answers import (
     sessions_in,
     uid_in,
 )
+from pushline.codecs.gateway_call_selects import sessions_frame
 from pushline.codecs.gateway_call_sends import check_utype, clients_of_uids_frame, select_frame
 from pushline.codecs.gateway_frames import Cmd, encode
 from pushline.commands import (
@@ -234,16 +235,10 @@ def _joined(read: Sequence[Mapping[str, list[str]]]) -> dict[str, list[str]]:
 
 
 def _sessions(command: Sessions) -> Call[dict[str, Session]]:
-    group = command.group
-    if group is None:
-        question = encode(Cmd.ALL_SESSIONS)
-    else:
-        question = encode(Cmd.SESSIONS_OF_GROUP, ext=group.encode())
-
     def merge(read: Sequence[dict[str, Session]]) -> dict[str, Session]:
         return {client: session for sessions in read for client, session in sessions.items()}
 
-    return Ask(Parts(others=question), sessions_in, merge)
+    return Ask(Parts(others=sessions_frame(command.group)), sessions_in, merge)
 
 
 BY_COMMAND: Final[dict[type, Callable[[Any], Call[Any]]]] = {

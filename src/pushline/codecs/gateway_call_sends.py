@@ -35,6 +35,11 @@ def by_place(clients: Iterable[str]) -> dict[int, list[int]]:
     return connections
 
 
+def as_map(connections: Iterable[int]) -> dict[int, int]:
+    """As PHP writes a set of ids."""
+    return {connection: connection for connection in connections}
+
+
 def flag_of(message: Message) -> int:
     """What a frame says of `message`, which is its body."""
     return PLAIN | BINARY if message.binary else PLAIN
@@ -109,7 +114,7 @@ def _group_parts(command: SendToGroup) -> Parts:
         return encode(Cmd.SEND_TO_GROUP, flag=flag_of(message), ext=ext, body=message.data)
 
     excluded = by_place(command.exclude)
-    return Parts({place: frame(_as_map(ids)) for place, ids in excluded.items()}, frame(None))
+    return Parts({place: frame(as_map(ids)) for place, ids in excluded.items()}, frame(None))
 
 
 def _to_clients(command: SendToClient) -> Call[Sent]:
@@ -131,7 +136,7 @@ def _to_all(command: SendToAll) -> Call[Sent]:
     message = command.message
     excluded = by_place(command.exclude)
     frames = {
-        place: _to_all_frame(message, _json({"exclude": _as_map(ids)}))
+        place: _to_all_frame(message, _json({"exclude": as_map(ids)}))
         for place, ids in excluded.items()
     }
     return Tell(Parts(frames, _to_all_frame(message)), UNKNOWN)
@@ -168,17 +173,12 @@ def _to_found(clients: Iterable[str], exclude: frozenset[str], message: Message)
 def _to_connections(connections: list[int], message: Message) -> bytes:
     chunks = _chunks(connections)
     return b"".join(
-        _to_all_frame(message, _json({"connections": _as_map(chunk)})) for chunk in chunks
+        _to_all_frame(message, _json({"connections": as_map(chunk)})) for chunk in chunks
     )
 
 
 def _to_all_frame(message: Message, ext: bytes = b"") -> bytes:
     return encode(Cmd.SEND_TO_ALL, flag=flag_of(message), ext=ext, body=message.data)
-
-
-def _as_map(connections: Iterable[int]) -> dict[int, int]:
-    """As PHP writes a set of ids."""
-    return {connection: connection for connection in connections}
 
 
 def _chunks(items: Iterable[Any]) -> Iterable[list[Any]]:

@@ -8,7 +8,12 @@ for the users of utype 0 only, are built from a question and a send to the conne
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from pushline.codecs import gateway_call_actions, gateway_call_queries, gateway_call_sends
+from pushline.codecs import (
+    gateway_call_actions,
+    gateway_call_queries,
+    gateway_call_selects,
+    gateway_call_sends,
+)
 from pushline.codecs.gateway_call import Ask, AskThenTell, Call, Parts, Tell
 from pushline.commands import Command
 
@@ -20,6 +25,7 @@ _BY_COMMAND: Final[dict[type, Callable[[Any], Call[Any]]]] = {
     **gateway_call_sends.BY_COMMAND,
     **gateway_call_actions.BY_COMMAND,
     **gateway_call_queries.BY_COMMAND,
+    **gateway_call_selects.BY_COMMAND,
 }
 
 

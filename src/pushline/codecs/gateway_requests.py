@@ -38,7 +38,12 @@ from pushline.commands import (
     Ungroup,
     UpdateSession,
 )
-from pushline.errors import AppError, BadFrameError, BadNameError, SerializedError
+from pushline.errors import (
+    AppError,
+    BadFrameError,
+    BadNameError,
+    PushlineError,
+)
 from pushline.gateway import close_of
 from pushline.messages import KICKED, Close, Message
 from pushline.names import DEFAULT_UTYPE, client_id_of, name_of
@@ -54,12 +59,24 @@ _NAMELESS: Final = ("", "0")
 """What PHP calls empty."""
 
 
+def fault_of(error: PushlineError) -> BadFrameError:
+    """What is wrong with a frame of which decoding, or carrying it out, has raised `error`."""
+    if isinstance(error, BadFrameError):
+        return error
+    return BadFrameError("name" if isinstance(error, BadNameError) else "serialized", str(error))
+
+
 class Requests:
-    """The requests to one gateway. `address` is the first part of its client_ids, 48 bits."""
+    """The requests to one gateway. `address` is the first part of its client_ids, 48 bits.
+
+    `by_command` has the function that decodes a frame for each number of a command. They raise
+    BadFrameError, BadNameError and SerializedError, of which `fault_of` makes a BadFrameError;
+    after it the link's next frame can be taken.
+    """
 
     def __init__(self, address: int) -> None:
         self._address = address
-        self._decode: dict[int, Callable[[Frame], Request]] = {
+        self.by_command: dict[int, Callable[[Frame], Request]] = {
             Cmd.SEND_TO_ONE: self._send_to_one,
             Cmd.SEND_TO_ALL: self._send_to_all,
             Cmd.KICK: self._kick,
@@ -85,21 +102,6 @@ class Requests:
             Cmd.SET_SESSION: lambda frame: (SetSession(self._client(frame), frame.ext), None),
         }
 
-    def decode(self, frame: Frame) -> Request:
-        """What `frame` asks for.
-
-        Raises BadFrameError, after which the link's next frame can be taken.
-        """
-        decode = self._decode.get(frame.cmd)
-        if decode is None:
-            raise BadFrameError("command", f"there is no command {frame.cmd}")
-        try:
-            return decode(frame)
-        except BadNameError as error:
-            raise BadFrameError("name", str(error)) from None
-        except SerializedError as error:
-            raise BadFrameError("serialized", str(error)) from None
-
     # --- sends ----------------------------------------------------------------------------------
 
     def _send_to_one(self, frame: Frame) -> Request:
@@ -118,7 +120,9 @@ class Requests:
         return SendToClient(tuple(wanted), message), None
 
     def _send_to_uid(self, frame: Frame) -> Request:
-        return SendToUid(_names_in(frame.ext), DEFAULT_UTYPE, _message(frame)), None
+        names = _decode_names(frame.ext)
+        uids = (name_of(names[0]),) if len(names) == 1 and names[0] != "" else _names_of(names)
+        return SendToUid(uids, DEFAULT_UTYPE, _message(frame)), None
 
     def _send_to_group(self, frame: Frame) -> Request:
         named, message = _object(frame.ext), _message(frame)
@@ -235,7 +239,10 @@ def _names_of(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def _names_in(data: bytes) -> tuple[str, ...]:
-    return _names_of(_values(_json(data)))
+    return _names_of(_decode_names(data))
+
+
+_decode_list = msgspec.json.Decoder(list[Any]).decode
 
 
 def _json(data: bytes) -> object:
@@ -252,6 +259,14 @@ def _object(data: bytes) -> dict[str, Any]:
     return value
 
 
+def _decode_names(data: bytes) -> list[Any]:
+    """As `_values` has them: nearly always they are a list."""
+    try:
+        return _decode_list(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _values(_json(data))
+
+
 def _values(array: object) -> list[object]:
     """Of what PHP has as an array."""
     if isinstance(array, Mapping):
@@ -263,6 +278,8 @@ def _values(array: object) -> list[object]:
 
 def _message(frame: Frame) -> Message:
     flag, body = frame.flag, frame.body
+    if flag == PLAIN and body.isascii():
+        return Message(body)  # nearly always
     if flag & ENCODED:
         return Message(body, binary=True, encoded=True)
     if flag & PLAIN:
@@ -277,8 +294,6 @@ def _message(frame: Frame) -> Message:
 
 
 def _is_text(body: bytes) -> bool:
-    if body.isascii():
-        return True
     try:
         body.decode()
     except UnicodeDecodeError:

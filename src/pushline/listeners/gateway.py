@@ -4,15 +4,15 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from pushline.codecs.gateway_frames import OURS, Cmd, Frame, FrameReader, encode_answer
-from pushline.codecs.gateway_requests import Requests
-from pushline.commands import SendToAll, SendToClient, SendToGroup, SendToUid
+from pushline.codecs.gateway_requests import Requests, fault_of
+from pushline.commands import Command, SendToAll, SendToClient, SendToGroup, SendToUid
 from pushline.config import Config
-from pushline.errors import BadFrameError, SerializedError
+from pushline.errors import BadFrameError, BadNameError, SerializedError
 from pushline.listeners.paced import Paced
 from pushline.listeners.roster import FULL, Roster, Route, Worker
 from pushline.listeners.sockets import notice_the_dead, peer_of
@@ -239,31 +239,38 @@ class Link(Paced):
 
     def _carry_out(self, frame: Frame) -> bool:
         """False where it has to wait for the next pass. Raises BadFrameError to end the link."""
+        listener, outbox = self._listener, self._outbox
+        decode = listener.requests.by_command.get(frame.cmd)
+        if decode is None or not self._greeted:
+            self._manage(frame)
+            return True
+        try:
+            command, answer = decode(frame)
+            if command is None:
+                return True
+            if (outbox.lane_full or outbox.held) and self._must_wait(command):
+                return False
+            result = listener.node.execute(command)
+        except (BadFrameError, BadNameError, SerializedError) as error:
+            self._leave_out(frame, fault_of(error))
+            return True
+        if answer is not None:
+            self.post(encode_answer(answer(result)))
+        return True
+
+    def _must_wait(self, command: Command[Any]) -> bool:
+        return isinstance(command, _SENDS) and self._listener.node.must_wait(command)
+
+    def _manage(self, frame: Frame) -> None:
+        """What is the link's own. Raises BadFrameError to end the link."""
         if not self._greeted and frame.cmd not in _GREETINGS:
             raise BadFrameError("auth", "a command before the key")
         manage = _LINK.get(frame.cmd)
-        if manage is not None:
-            manage(self, frame)
-            return True
-        try:
-            command, answer = self._listener.requests.decode(frame)
-            if command is None:
-                return True
-            if isinstance(command, _SENDS) and self._must_wait(command):
-                return False
-            result = self._listener.node.execute(command)
-        except BadFrameError as error:
-            self._leave_out(frame, error)
-        except SerializedError as error:
-            self._leave_out(frame, BadFrameError("serialized", str(error)))
+        if manage is None:
+            unknown = BadFrameError("command", f"there is no command {frame.cmd}")
+            self._listener.refuse(self.transport, unknown)
         else:
-            if answer is not None:
-                self.post(encode_answer(answer(result)))
-        return True
-
-    def _must_wait(self, command: SendToClient | SendToUid | SendToGroup | SendToAll) -> bool:
-        outbox = self._outbox
-        return (outbox.lane_full or outbox.held > 0) and self._listener.node.must_wait(command)
+            manage(self, frame)
 
     def _leave_out(self, frame: Frame, error: BadFrameError) -> None:
         """Raises it where an answer is due that there is none of."""
