@@ -338,6 +338,38 @@ def test_what_waited_when_it_was_paused_counts(outbox: Outbox, peer: Peer) -> No
     assert peer.overflowed == 1
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_too_much_in_one_go_is_too_much_for_one_that_has_not_read_it_soon(
+    loop: Loop, outbox: Outbox, peer: Peer, reads: bool
+) -> None:
+    peer.wire.buffered = LIMIT + 1
+    peer.pause()
+    loop.now += PATIENCE * 0.9
+    loop.turn()
+    assert peer.overflowed == 0
+    if reads:
+        peer.wire.buffered = LIMIT
+    loop.now += PATIENCE
+    loop.turn()
+    assert (peer.overflowed, outbox.overflows) == ((0, 0) if reads else (1, 1))
+
+
+def test_one_that_has_caught_up_and_stopped_again_has_its_time_anew(
+    loop: Loop, outbox: Outbox, peer: Peer
+) -> None:
+    peer.wire.buffered = LIMIT + 1
+    peer.pause()
+    loop.now += PATIENCE * 0.9
+    peer.resume()
+    peer.pause()
+    loop.now += PATIENCE * 0.2
+    loop.turn()
+    assert peer.overflowed == 0
+    loop.now += PATIENCE
+    loop.turn()
+    assert peer.overflowed == 1
+
+
 def test_what_has_gone_out_counts_no_more(outbox: Outbox, peer: Peer) -> None:
     for _ in range(10):
         peer.pause()

@@ -71,8 +71,10 @@ class Writer(Item):
         """The peer does not keep up: from now on frames are held as references, and counted."""
         if not self.sealed:
             self.lane = BLOCKED
-            self.pending = Held(self)
+            self.pending = held = Held(self)
             self.outbox.held += 1
+            if held.over():  # by what was sent in one go: nothing more may ever be appended
+                self.outbox.after_patience(held.judge)
 
     def resume(self) -> None:
         """The peer has caught up."""
@@ -112,16 +114,21 @@ class Held(list[bytes]):
     def append(self, frame: bytes) -> None:
         super().append(frame)
         self._size += len(frame) + FRAME_COST
+        self.judge()
+
+    def judge(self) -> None:
+        """End a writer that holds too much."""
         writer = self._writer
-        if self._over(0) and not writer.sealed:
+        if writer.pending is self and self.over():
             writer.outbox.overflows += 1
             writer.overflow()
 
     def strained(self, size: int) -> bool:
         """As the writer's."""
-        return self._over(size) and self._writer.outbox.time() - self._since < PATIENCE
+        return self.over(size) and self._writer.outbox.time() - self._since < PATIENCE
 
-    def _over(self, size: int) -> bool:
+    def over(self, size: int = 0) -> bool:
+        """Whether it would be too much with `size` bytes more."""
         writer = self._writer
         total = self._size + size + writer.transport.get_write_buffer_size()
         return total > writer.outbox.limit
@@ -165,6 +172,10 @@ class Outbox:
         """Have `callback` called once, when this pass has been flushed."""
         self._waiting.append(callback)
         self._wake()
+
+    def after_patience(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when a reader that has only just stopped has had its time."""
+        self._loop.call_later(PATIENCE, callback)
 
     def post(self, writer: Writer, frame: bytes) -> None:
         """Enqueue one ready frame for one connection."""

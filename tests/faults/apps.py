@@ -8,6 +8,8 @@ from pushline import App, Client
 
 BLOCKED = 5.0
 """Seconds."""
+FLOOD = 1000
+"""Messages of 64 KiB that are sent without a pause in between."""
 
 asynchronous = App()
 plain = App()
@@ -23,6 +25,9 @@ async def do_as_told(client: Client, data: str) -> None:
         await _released.wait()
     elif data == "release":
         _released.set()
+    elif data == "flood":
+        for _ in range(FLOOD):
+            await client.send("x" * 65_536)
     elif data == "block the loop":
         time.sleep(1)  # noqa: ASYNC251 - as told
     await client.send(f"{client.id} {data}")

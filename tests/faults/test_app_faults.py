@@ -49,6 +49,12 @@ def test_a_handler_that_raises_is_logged_with_its_client_and_closes_nothing(serv
         assert sum("LookupError: as told" in line for line in server.log) == LOGGED
 
 
+def test_a_client_that_reads_nothing_of_a_flood_is_closed_as_slow(server: Server) -> None:
+    with unharmed(server), connect(server.websocket, receive_buffer=4096) as browser:
+        browser.login("flooded").send_text("flood")
+        wait_until(lambda: server.metrics().get('closed_total{code="3008"}') == 1)
+
+
 def test_handlers_that_hang_hold_up_their_own_clients_only(server: Server) -> None:
     with (
         unharmed(server),
