@@ -16,7 +16,7 @@ class Server:
     """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_,
     `cwd` is where it runs.
 
-    `websocket`, `text` and `http` are HOST:PORT once it has started, `log` what it has written to
+    `websocket`, `text`, `http` and `gateway` are HOST:PORT once it has started, `log` what it has written to
     standard error so far.
     """
 
@@ -31,7 +31,7 @@ class Server:
             **settings,
         }
         self.log: list[str] = []
-        self.websocket = self.text = self.http = ""
+        self.websocket = self.text = self.http = self.gateway = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,6 +67,7 @@ class Server:
         self.websocket = self._address("browsers")
         self.text = self._address("back ends")
         self.http = self._address("operators")
+        self.gateway = self._address("gateway")
 
     def metrics(self) -> Mapping[str, float]:
         """Every value by its name and labels, as on `/metrics`."""
