@@ -5,6 +5,7 @@ Command is made; names of uids, utypes and groups as well. Each Command says wha
 an action on a client that is not there does nothing, and says so.
 """
 
+import asyncio
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,11 +18,11 @@ Session = dict[str, Any]
 """What an application keeps for a client: text keys, and values that JSON has too."""
 
 
-class Command(msgspec.Struct, Generic[T], frozen=True, gc=False):
+class Command(msgspec.Struct, Generic[T], frozen=True, gc=False, tag=True, array_like=True):
     """Something to be done; the answer to it is a T."""
 
 
-class Sent(msgspec.Struct, frozen=True, gc=False):
+class Sent(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What became of a send.
 
     `delivered` is on how many connections it was queued, `offline` which of the targets that it
@@ -30,6 +31,16 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
     delivered: int | None
     offline: tuple[str, ...] | None = ()
+
+
+class Pending(asyncio.Future[Sent]):
+    """What will become of `send`: nobody here got it, and others are being asked."""
+
+    delivered = None
+
+    def __init__(self, send: "Send") -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.send = send
 
 
 # --- sends --------------------------------------------------------------------------------------
@@ -239,7 +250,7 @@ class SerializedSessions(Command[dict[str, bytes]], frozen=True, gc=False):
     group: str | None
 
 
-class Selected(msgspec.Struct, frozen=True, gc=False):
+class Selected(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """`uid` is one of the default utype; `session` is None where it was not asked for."""
 
     client: str

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol
 
 from pushline.connection import Connection
 from pushline.names import client_id_of, split_client_id
@@ -40,6 +41,15 @@ class Index(dict[str, tuple[Connection, ...] | dict[Connection, None]]):
             del self[key]
 
 
+class Watcher(Protocol):
+    """Hears of everyone who comes to a user or a group, or leaves, and how many there are then."""
+
+    def user_came(self, uid: str, utype: str, connections: int) -> None: ...
+    def user_left(self, uid: str, utype: str, connections: int) -> None: ...
+    def group_came(self, group: str, members: int) -> None: ...
+    def group_left(self, group: str, members: int) -> None: ...
+
+
 class Hub:
     """Who is here. `draw` gives candidates for a connection's id.
 
@@ -50,6 +60,7 @@ class Hub:
     def __init__(self, draw: Callable[[], int] = random_id) -> None:
         self.connections: dict[int, Connection] = {}
         self.groups = Index()
+        self.watcher: Watcher | None = None
         self._draw = draw
         self._named: dict[int, Connection] = {}
         """Those that have an id and are not added yet."""
@@ -80,7 +91,7 @@ class Hub:
         self.connections[connection.id] = connection
         self._index(connection)
         for group in connection.groups or ():
-            self.groups.add(group, connection)
+            self._enter(group, connection)
 
     def remove(self, connection: Connection) -> None:
         """Take this one connection out of every index; one that is in none is ignored."""
@@ -90,7 +101,7 @@ class Hub:
         del self.connections[connection.id]
         self._unindex(connection)
         for group in connection.groups or ():
-            self.groups.remove(group, connection)
+            self._exit(group, connection)
 
     def bind(self, connection: Connection, uid: str, utype: str) -> None:
         """Say whose a connection is; another uid is replaced."""
@@ -117,14 +128,14 @@ class Hub:
         if group not in connection.groups:
             connection.groups[group] = None
             if connection in self:
-                self.groups.add(group, connection)
+                self._enter(group, connection)
 
     def leave(self, connection: Connection, group: str) -> bool:
         """Take a connection out of a group; whether it was in it."""
         if connection.groups is None or group not in connection.groups:
             return False
         if connection in self:
-            self.groups.remove(group, connection)
+            self._exit(group, connection)
         del connection.groups[group]
         if not connection.groups:
             connection.groups = None
@@ -180,6 +191,8 @@ class Hub:
         if uids is None:
             uids = self._utypes[utype] = Index()
         uids.add(uid, connection)
+        if self.watcher is not None:
+            self.watcher.user_came(uid, utype, len(uids[uid]))
 
     def _unindex(self, connection: Connection) -> None:
         uid, utype = connection.uid, connection.utype
@@ -187,8 +200,20 @@ class Hub:
             return
         uids = self._utypes[utype]
         uids.remove(uid, connection)
+        if self.watcher is not None:
+            self.watcher.user_left(uid, utype, len(uids.get(uid, ())))
         if not uids:
             del self._utypes[utype]
+
+    def _enter(self, group: str, connection: Connection) -> None:
+        self.groups.add(group, connection)
+        if self.watcher is not None:
+            self.watcher.group_came(group, len(self.groups[group]))
+
+    def _exit(self, group: str, connection: Connection) -> None:
+        self.groups.remove(group, connection)
+        if self.watcher is not None:
+            self.watcher.group_left(group, len(self.of_group(group)))
 
 
 class Directory:

@@ -42,7 +42,7 @@ REPLACED = Close(3503, "replaced by a newer connection")
 LIMIT = Close(3504, "limit of connections reached")
 
 
-class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Message(msgspec.Struct, frozen=True, eq=False, gc=False, array_like=True):
     """One payload for any number of clients: text (UTF-8) or binary.
 
     One that is `encoded` is a whole frame already, ready for every client; it is `binary` too, so

@@ -69,6 +69,9 @@ class Node:
         """Carry out a Command; returns its answer."""
         return self._execute[type(command)](command)  # type: ignore[no-any-return] # as the table
 
+    push = execute
+    """What a back end's pushes go through: in a cluster it is another function than `execute`."""
+
     def must_wait(self, command: Send) -> bool:
         """Whether earlier messages have to go out before it.
 

@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
+from tests.contracts.cluster import memory_cluster_world, other_memory_cluster_world
 from tests.contracts.local import local_world
 from tests.contracts.world import World
 
-WORLDS: list[Callable[[], contextlib.AbstractAsyncContextManager[World]]] = [local_world]
+WORLDS: list[Callable[[], contextlib.AbstractAsyncContextManager[World]]] = [
+    local_world,
+    memory_cluster_world,
+    other_memory_cluster_world,
+]
 
 
 def pytest_asyncio_loop_factories(

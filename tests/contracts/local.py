@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 
 from pushline.codecs.http_head import Request
 from pushline.config import Address, load
 from pushline.connection import Connection
-from pushline.gateway import Gateway
+from pushline.gateway import Executor, Gateway
 from pushline.hub import Hub
 from pushline.listeners.pages import Pages
 from pushline.listeners.sockets import listen
@@ -48,35 +49,54 @@ class Greeting:
 
 
 class LocalWorld:
-    """As World has it."""
+    """As World has it: pages of one node after the other, asked through an Executor."""
 
     counts = True
 
-    def __init__(self, node: Node, url: str) -> None:
+    def __init__(self, executor: Executor, *urls: str) -> None:
+        self.ordered = len(urls) == 1
         self.gateway = Gateway()
-        self.gateway.attach(node, LoopRunner(asyncio.get_running_loop(), DEADLINE))
-        self._url = url
+        self.gateway.attach(executor, LoopRunner(asyncio.get_running_loop(), DEADLINE))
+        self._urls = itertools.cycle(urls)
         self.tabs: list[Tab] = []
 
     async def connect(self) -> Tab:
-        self.tabs.append(await open_tab(self._url))
+        self.tabs.append(await open_tab(next(self._urls)))
         return self.tabs[-1]
+
+    async def leave(self) -> None:
+        """Close all pages."""
+        for tab in self.tabs:
+            await tab.leave()
+
+
+def new_node() -> Node:
+    """One without listeners."""
+    return Node(Hub(), Outbox(asyncio.get_running_loop(), CONFIG.limits.queue, Metrics()))
+
+
+@contextlib.asynccontextmanager
+async def serving(node: Node) -> AsyncIterator[str]:
+    """The URL of a port for browsers."""
+    loop, wheel, metrics = asyncio.get_running_loop(), Wheel(), Metrics()
+    pages = Pages(demo=False, text="", secret=False, auth="open")
+    listener = WebSocketListener(CONFIG, node, wheel, metrics, Greeting(node), pages)
+    server, address = await listen(Address("127.0.0.1"), listener.accept, CONFIG.limits)
+    ticker = Ticker(wheel, loop)
+    try:
+        yield f"ws://{address}"
+    finally:
+        server.close()
+        ticker.stop()
 
 
 @contextlib.asynccontextmanager
 async def local_world() -> AsyncIterator[World]:
     """One for a test."""
-    loop, wheel, metrics = asyncio.get_running_loop(), Wheel(), Metrics()
-    node = Node(Hub(), Outbox(loop, CONFIG.limits.queue, metrics))
-    pages = Pages(demo=False, text="", secret=False, auth="open")
-    listener = WebSocketListener(CONFIG, node, wheel, metrics, Greeting(node), pages)
-    server, address = await listen(Address("127.0.0.1"), listener.accept, CONFIG.limits)
-    ticker = Ticker(wheel, loop)
-    world = LocalWorld(node, f"ws://{address}")
-    try:
-        yield world
-    finally:
-        for tab in world.tabs:
-            await tab.leave()
-        server.close()
-        ticker.stop()
+    node = new_node()
+    async with serving(node) as url:
+        world = LocalWorld(node, url)
+        try:
+            yield world
+        finally:
+            await world.leave()

@@ -32,6 +32,13 @@ def sent(world: World, delivered: int, *offline: str) -> Sent:
     return Sent(delivered, offline) if world.counts else Sent(None, None)
 
 
+def listed(world: World, names: Any) -> Any:
+    """A list, or several by name, in an order that can be compared."""
+    if isinstance(names, dict):
+        return {key: listed(world, each) for key, each in names.items()}
+    return names if world.ordered or not isinstance(names, list) else sorted(names)
+
+
 async def heard(world: World, *tabs: Tab) -> list[list[str | bytes]]:
     """What has come to each until now: a message that is sent now comes behind it."""
     return [await _heard(world, tab) for tab in tabs]
@@ -458,7 +465,7 @@ async def test_the_same_uid_again_changes_nothing(world: World) -> None:
     one, two = await connect(world, "u1"), await connect(world, "u1")
     assert await world.gateway.bind_uid(one.client_id, "u1") == answer(world, True)
     both = [one.client_id, two.client_id]
-    assert await world.gateway.get_client_id_by_uid("u1") == both
+    assert listed(world, await world.gateway.get_client_id_by_uid("u1")) == listed(world, both)
     await world.gateway.send_to_uid("u1", "once")
     assert await heard(world, one) == [["once"]]
 
@@ -549,11 +556,13 @@ async def test_who_is_online(world: World) -> None:
 async def test_which_connections_a_user_has(world: World) -> None:
     one, two, shop = [await connect(world, "u1", utype=utype) for utype in (0, 0, 1)]
     gateway, both = world.gateway, [one.client_id, two.client_id]
-    assert await gateway.get_client_id_by_uid("u1") == both
+    assert listed(world, await gateway.get_client_id_by_uid("u1")) == listed(world, both)
     assert await gateway.get_client_id_by_uid("u1", "1") == [shop.client_id]
     assert await gateway.get_client_id_by_uid("u2") == []
     expected: dict[str, list[str]] = {"7": [], "u1": both}
-    assert await gateway.batch_get_client_id_by_uid([7, "u1", 7]) == expected
+    assert listed(world, await gateway.batch_get_client_id_by_uid([7, "u1", 7])) == listed(
+        world, expected
+    )
     assert await gateway.batch_get_client_id_by_uid("u1", 1) == {"u1": [shop.client_id]}
     assert await gateway.batch_get_client_id_by_uid([]) == {}
 
@@ -571,11 +580,12 @@ async def test_who_is_in_a_group(world: World) -> None:
     tabs = [await connect(world, uid, "a") for uid in ("u2", "u1", "u2", None)]
     tabs.append(await connect(world, "u3", "a", utype=1))
     gateway, counts = world.gateway, {"b": 0, "a": 5, "7": 0}
-    assert await gateway.get_uid_list_by_group("a") == ["u2", "u1"]
+    assert listed(world, await gateway.get_uid_list_by_group("a")) == listed(world, ["u2", "u1"])
     assert await gateway.get_uid_count_by_group("a") == 2
     assert await gateway.get_uid_list_by_group("a", 1) == ["u3"]
     assert await gateway.get_uid_count_by_group("a", 1) == 1
-    assert await gateway.get_client_id_list_by_group("a") == [tab.client_id for tab in tabs]
+    everyone = listed(world, [tab.client_id for tab in tabs])
+    assert listed(world, await gateway.get_client_id_list_by_group("a")) == everyone
     assert await gateway.get_client_id_count_by_group("a") == 5
     assert await gateway.batch_get_client_id_count_by_group(["b", "a", 7]) == counts
     assert await gateway.get_uid_list_by_group("b") == []
@@ -588,13 +598,14 @@ async def test_who_is_here(world: World) -> None:
     tabs = [await connect(world, uid) for uid in ("u2", "u1", "u2", None)]
     tabs.append(await connect(world, "u3", utype=1))
     gateway = world.gateway
-    assert await gateway.get_all_uid_list() == ["u2", "u1"]
+    assert listed(world, await gateway.get_all_uid_list()) == listed(world, ["u2", "u1"])
     assert await gateway.get_all_uid_count() == 2
     assert await gateway.get_all_uid_list("1") == ["u3"]
     assert await gateway.get_all_uid_count("1") == 1
     assert await gateway.get_all_uid_list(2) == []
     assert await gateway.get_all_uid_count(2) == 0
-    assert await gateway.get_all_client_id_list() == [tab.client_id for tab in tabs]
+    everyone = listed(world, [tab.client_id for tab in tabs])
+    assert listed(world, await gateway.get_all_client_id_list()) == everyone
     assert await gateway.get_all_client_id_count() == 5
 
 
@@ -603,14 +614,13 @@ async def test_which_groups_there_are_and_who_is_in_them(world: World) -> None:
     two = await connect(world, "u2", "a", utype=1)
     three = await connect(world, "u1", "a")
     gateway = world.gateway
-    assert await gateway.get_all_group_id_list() == ["b", "a"]
+    assert listed(world, await gateway.get_all_group_id_list()) == listed(world, ["b", "a"])
     assert await gateway.get_all_group_uid_list() == {"b": ["u1"], "a": ["u1"]}
     assert await gateway.get_all_group_uid_list(1) == {"b": [], "a": ["u2"]}
     assert await gateway.get_all_group_uid_count(1) == {"b": 0, "a": 1}
-    assert await gateway.get_all_group_client_id_list() == {
-        "b": [one.client_id],
-        "a": [one.client_id, two.client_id, three.client_id],
-    }
+    members = {"b": [one.client_id], "a": [one.client_id, two.client_id, three.client_id]}
+    found = await gateway.get_all_group_client_id_list()
+    assert listed(world, found) == listed(world, members)
     assert await gateway.get_all_group_client_id_count() == {"b": 1, "a": 3}
 
 

@@ -39,10 +39,12 @@ class Tab:
 
 
 class World(Protocol):
-    """`counts` is whether sends and actions have answers there."""
+    """`counts` is whether sends and actions have answers there, `ordered` whether lists are in the
+    order of coming: where there are several nodes they are in each of them only."""
 
     gateway: Gateway
     counts: bool
+    ordered: bool
 
     async def connect(self) -> Tab:
         """A new page: nobody's, in no group, and with no session."""

@@ -3,14 +3,17 @@
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Callable
 from typing import cast
 
+from pushline.cluster import Cluster
 from pushline.codecs import push_json
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.lines import LineReader
-from pushline.commands import SendToAll, SendToUid
+from pushline.commands import Pending, SendToAll, SendToUid, Sent
 from pushline.config import Config
 from pushline.errors import BadLineError
+from pushline.listeners.answers import Answers
 from pushline.listeners.paced import Paced
 from pushline.listeners.sockets import is_unix, notice_the_dead, peer_of
 from pushline.metrics import Metrics
@@ -41,8 +44,18 @@ def decode_to_users(line: bytes) -> SendToUid:
 class TextListener:
     """What all connections of the port share."""
 
-    def __init__(self, config: Config, node: Node, wheel: Wheel, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        node: Node,
+        wheel: Wheel,
+        metrics: Metrics,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.node = node
+        self.clustered = cluster is not None
+        self.push: Callable[[SendToUid | SendToAll], Sent | Pending]
+        self.push = node.execute if cluster is None else cluster.push
         self.outbox = node.outbox
         self.wheel = wheel
         self.metrics = metrics
@@ -73,6 +86,24 @@ class TextListener:
         # The kind is a part of the form, by which log lines are throttled.
         log.warning(f"text: %s: {error.kind}: %s", peer_of(transport), error)
 
+    def answer(self, command: SendToUid | SendToAll, result: Sent | Pending) -> bytes | Pending:
+        """To a push that nobody here got."""
+        if isinstance(result, Pending):
+            return result
+        if isinstance(command, SendToAll):
+            return OK
+        self.metrics.offline += 1
+        return FAIL
+
+    def answer_late(self, pending: Pending) -> bytes:
+        """To one that others had to be asked about."""
+        took_it = pending.exception() is None and (
+            pending.result().delivered or isinstance(pending.send, SendToAll)
+        )
+        self.metrics.pushes += bool(took_it)
+        self.metrics.offline += not took_it
+        return OK if took_it else FAIL
+
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
         if is_unix(transport):
             return not self.settings.secret  # its file decides who may be here
@@ -87,19 +118,20 @@ class TextListener:
 class BackEnd(Paced):
     """One back end's connection: its lines in order, its answers in the same."""
 
-    __slots__ = ("_ended", "_fault", "_greeting", "_lines", "_listener", "_reader")
+    __slots__ = ("_answers", "_ended", "_fault", "_greeting", "_lines", "_listener", "_reader")
 
     def __init__(self, listener: TextListener) -> None:
         super().__init__(listener.outbox)
         self._listener = listener
         self._reader = LineReader(listener.settings.max_line)
         self._lines: list[bytes] = []
+        self._answers = Answers(self._late)
         self._greeting: Greeting | None = None
         self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
         self._ended = False  # it has been told that nothing more is taken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = self._answers.transport = cast(asyncio.Transport, transport)
         listener = self._listener
         try:
             self._greeting = listener.admit(transport)
@@ -127,6 +159,7 @@ class BackEnd(Paced):
         self._listener.wheel.cancel(self)
         self._listener.back_ends.discard(self)
         self._lines.clear()
+        self._answers.clear()
 
     def close(self) -> None:
         """Send the answers that wait, then end; nothing more is read."""
@@ -164,7 +197,9 @@ class BackEnd(Paced):
         return rest
 
     def caught_up(self) -> None:
-        if not self._reader.overrun:
+        if len(self._answers) >= self._listener.settings.pipeline:
+            self.transport.pause_reading()
+        elif not self._reader.overrun:
             super().caught_up()
         elif not self._ended:
             self._finish()
@@ -187,9 +222,9 @@ class BackEnd(Paced):
         self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
 
     def take(self) -> bool:
-        answers: list[bytes] = []
+        answers: list[bytes | Pending] = []
         lines, listener = self._lines, self._listener
-        outbox, decode, execute = listener.outbox, listener.decode, listener.node.execute
+        outbox, decode, push = listener.outbox, listener.decode, listener.push
         for line in lines[:PASS_LINES]:
             if outbox.credit <= 0:
                 break
@@ -197,11 +232,8 @@ class BackEnd(Paced):
                 command = decode(line)
                 if (outbox.lane_full or outbox.held) and listener.node.must_wait(command):
                     break
-                if execute(command).delivered or type(command) is SendToAll:
-                    answers.append(OK)
-                else:
-                    answers.append(FAIL)
-                    listener.metrics.offline += 1
+                result = push(command)
+                answers.append(OK if result.delivered else listener.answer(command, result))
             except BadLineError as error:
                 if line.startswith(HTTP):
                     self._cut(HTTP_REQUEST)
@@ -209,9 +241,21 @@ class BackEnd(Paced):
                 answers.append(FAIL)
                 listener.refuse(self.transport, error)
         del lines[: len(answers)]
-        listener.metrics.pushes += answers.count(OK)
-        self.transport.write(b"".join(answers))
+        self._give(answers)
         return bool(lines)
+
+    def _give(self, answers: list[bytes | Pending]) -> None:
+        self._listener.metrics.pushes += answers.count(OK)
+        if self._listener.clustered:
+            self._answers.give(answers)
+        else:
+            self.transport.write(b"".join(cast(list[bytes], answers)))
+
+    def _late(self, pending: Pending) -> bytes:
+        """The answer to a push that others had to be asked about; there is room for more now."""
+        answer = self._listener.answer_late(pending)
+        asyncio.get_running_loop().call_soon(self.work)
+        return answer
 
     def _cut(self, fault: BadLineError) -> None:
         """Take nothing more: once the answers are out, the connection ends for this reason."""

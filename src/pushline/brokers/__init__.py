@@ -1,0 +1,1 @@
+"""What carries messages between nodes, and keeps what must outlive one."""
