@@ -9,7 +9,7 @@ from pushline.asked import Asked, Questions
 from pushline.brokers.base import Broker
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import Question
-from pushline.commands import Command, Pending, SendToAll, SendToUid, Sent
+from pushline.commands import Command, SendToAll, SendToUid, Sent
 from pushline.connection import Connection
 from pushline.errors import BadFrameError, PushlineError
 from pushline.messages import Message
@@ -23,6 +23,16 @@ T = TypeVar("T")
 Push = SendToUid | SendToAll
 Counts = Sequence["asyncio.Future[int]"]
 """Of nodes that will have taken what was published."""
+
+
+class Pending(asyncio.Future[Sent]):
+    """What will become of `send`: nobody here got it, and others are being asked."""
+
+    delivered = None
+
+    def __init__(self, send: "Push") -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.send = send
 
 
 class Cluster:

@@ -5,7 +5,6 @@ Command is made; names of uids, utypes and groups as well. Each Command says wha
 an action on a client that is not there does nothing, and says so.
 """
 
-import asyncio
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -31,16 +30,6 @@ class Sent(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     delivered: int | None
     offline: tuple[str, ...] | None = ()
-
-
-class Pending(asyncio.Future[Sent]):
-    """What will become of `send`: nobody here got it, and others are being asked."""
-
-    delivered = None
-
-    def __init__(self, send: "Send") -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self.send = send
 
 
 # --- sends --------------------------------------------------------------------------------------

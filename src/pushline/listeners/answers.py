@@ -4,7 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from pushline.commands import Pending, Sent
+from pushline.cluster import Pending
+from pushline.commands import Sent
 
 
 class Answers:

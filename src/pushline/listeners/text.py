@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from pushline.cluster import Cluster
+from pushline.cluster import Cluster, Pending
 from pushline.codecs import push_json
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.lines import LineReader
-from pushline.commands import Pending, SendToAll, SendToUid, Sent
+from pushline.commands import SendToAll, SendToUid, Sent
 from pushline.config import Config
 from pushline.errors import BadLineError
 from pushline.listeners.answers import Answers
