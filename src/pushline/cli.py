@@ -11,11 +11,13 @@ from pushline.client import Client
 from pushline.client.address import DEFAULT_ADDRESS
 from pushline.codecs import login
 from pushline.config import KEYS, Config, describe, load, read
-from pushline.config.sources import Key
+from pushline.config.sources import Key, Name
 from pushline.errors import ClientError, ConfigError, InvalidPushError, PushlineError
 from pushline.names import check_name
 from pushline.push import push_lines, push_one
 from pushline.serve import serve
+from pushline.worker.control import reload
+from pushline.worker.supervisor import run_worker
 
 PUSH_FAILED, WRONG_USAGE, NO_ANSWER, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 EXIT_CODES = """\
@@ -24,6 +26,12 @@ exit codes:
   1  a push was answered fail
   2  wrong usage or configuration
   3  the server could not be asked"""
+RELOAD_EXIT_CODES = """\
+exit codes:
+  0  every process was replaced
+  1  one did not start: it and those after it are as they were
+  2  wrong usage or configuration
+  3  no worker runs here"""
 DATA = """'{"text": "hello"}'"""
 
 
@@ -72,6 +80,22 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=lambda options: serve(_config(options, load)))
 
 
+def _add_worker(command: argparse.ArgumentParser) -> None:
+    _add_application(command)
+    _add_file(command)
+    _add_setting(command, ("register", "join"), "--register", "the Register of the gateways")
+    _add_setting(command, ("worker", "processes"), "--processes", "how many processes")
+    command.set_defaults(run=_worker)
+
+
+def _add_reload(command: argparse.ArgumentParser) -> None:
+    command.epilog = RELOAD_EXIT_CODES
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    _add_application(command)
+    _add_file(command)
+    command.set_defaults(run=lambda options: reload(_config(options, read)))
+
+
 def _add_push(command: argparse.ArgumentParser) -> None:
     command.usage = "pushline push [options] UID... JSON | --all JSON | < LINES"
     command.epilog = EXIT_CODES
@@ -116,19 +140,27 @@ def _add_application(command: argparse.ArgumentParser) -> None:
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     _add_file(command)
-    for key in KEYS.values():
+    for name, key in KEYS.items():
         if key.flag:
-            help_text = f"{key.doc} (default: {_default(key)})"
-            command.add_argument(key.flag, dest=key.dotted, metavar=key.metavar, help=help_text)
+            _add_setting(command, name, key.flag)
+
+
+def _add_setting(command: argparse.ArgumentParser, name: Name, flag: str, what: str = "") -> None:
+    key = KEYS[name]
+    help_text = f"{what or key.doc} (default: {_default(key)})"
+    command.add_argument(flag, dest=key.dotted, metavar=key.metavar or "N", help=help_text)
 
 
 def _default(key: Key) -> str:
-    several = isinstance(key.default, tuple)
-    return ", ".join(map(str, key.default)) if several else key.default or "automatic"
+    if isinstance(key.default, tuple):
+        return ", ".join(map(str, key.default)) or "none"
+    return str(key.default or "automatic")
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "serve": ("hold the browsers, take the back ends' pushes", _add_serve),
+    "worker": ("run an application in processes of its own, for gateways", _add_worker),
+    "reload": ("replace a worker's processes with new code, one by one", _add_reload),
     "push": ("push a JSON object to users, or ready lines from standard input", _add_push),
     "token": ("print the login message of a user", _add_token),
     "config": ("print the configuration in force, secrets masked", _add_config),
@@ -136,12 +168,19 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
 
 
 def _config(options: argparse.Namespace, loader: Callable[..., Config]) -> Config:
-    given = {
+    return loader(options.config, os.environ, _flags(options))
+
+
+def _flags(options: argparse.Namespace) -> dict[Name, str]:
+    return {
         name: _given(key, value)
         for name, key in KEYS.items()
         if (value := getattr(options, key.dotted, None)) is not None
     }
-    return loader(options.config, os.environ, given)
+
+
+def _worker(options: argparse.Namespace) -> int:
+    return run_worker(options.config, os.environ, _flags(options))
 
 
 def _given(key: Key, value: str) -> str:

@@ -47,9 +47,13 @@ def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def configure(level: str) -> None:
-    """Send what is at least `level` (`debug`, `info`, `warning`, `error`) to standard error."""
+def configure(level: str, who: str = "") -> None:
+    """Send what is at least `level` (`debug`, `info`, `warning`, `error`) to standard error.
+
+    `who` stands in front of each line, where several processes write to one place.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(Form("%(asctime)s %(levelname)-7s %(message)s"))
+    of = f"{who}: ".replace("%", "%%") if who else ""
+    handler.setFormatter(Form(f"%(asctime)s %(levelname)-7s {of}%(message)s"))
     handler.addFilter(Throttle())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import os
 import resource
 import signal
 import sys
-import threading
-import time
 
 import uvloop
 
@@ -16,13 +13,12 @@ from pushline.app.application import App
 from pushline.app.load import load_app
 from pushline.config import Address, Config
 from pushline.config.values import size_text
+from pushline.ending import LAST_MOMENT, end_without_threads
 from pushline.logs import configure
 from pushline.service import Service
 
 log = logging.getLogger(__name__)
 
-LAST_MOMENT = 0.3
-"""Seconds that threads have when all else is over."""
 FEW_DESCRIPTORS = 10_000
 OWN_DESCRIPTORS = 20
 """What the server itself has open: its ports, its event loop, its output."""
@@ -37,18 +33,6 @@ def serve(config: Config) -> int:
         runner.run(_serve(config, app, descriptors))
         end_without_threads()
     return 0
-
-
-def end_without_threads() -> None:
-    """See to it that the process ends soon, whatever an application's threads still do."""
-    threading.Thread(target=_end, name="pushline-end", daemon=True).start()
-
-
-def _end() -> None:
-    time.sleep(LAST_MOMENT)
-    log.warning("threads of the application still run: ending without them")
-    logging.shutdown()
-    os._exit(0)
 
 
 def raise_descriptor_limit() -> int:

@@ -27,6 +27,8 @@ class App:
         """By event."""
         self.timers = Timers()
         self.static = Files()
+        self.process = 0
+        """Which of a worker's processes this one is, from 0 on; 0 in `pushline serve`."""
 
     def on_start(self, handler: Function) -> Function:
         """`handler()` runs before any port is open; if it raises, the server does not start."""

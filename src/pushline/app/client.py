@@ -33,6 +33,7 @@ class Peer(Protocol):
     def leave(self, group: str) -> bool: ...
     def bind(self, uid: str, utype: str) -> bool: ...
     def unbind(self, uid: str | None) -> bool: ...
+    async def refresh(self) -> bool: ...
 
 
 class Client:
@@ -110,6 +111,14 @@ class Client:
         """Take its uid away, or only this one; whether there was one."""
         return self._peer.unbind(None if uid is None else name_of(uid))
 
+    async def refresh(self) -> bool:
+        """Ask the gateway for `uid`, `utype` and `groups`; whether the client was still there.
+
+        In a worker those are what this process has set through this client, until then: others may
+        have set them too. In the server's own process they are always right.
+        """
+        return await self._peer.refresh()
+
     def __repr__(self) -> str:
         return f"<Client {self.id} uid={self.uid!r}>"
 
@@ -146,3 +155,4 @@ class SyncClient:
     leave = _plain(Client.leave)
     bind = _plain(Client.bind)
     unbind = _plain(Client.unbind)
+    refresh = _plain(Client.refresh)

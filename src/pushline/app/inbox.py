@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from pushline.app.client import Client
 from pushline.app.faults import FAULTS, is_being_cancelled
@@ -69,7 +69,7 @@ class Inbox:
         """That it takes long has been said."""
         self._source = source
         self._desk = desk
-        self._events: deque[Event] | None = None  # for memory: while there are none
+        self._events: deque[Any] | None = None  # for memory: while there are none
         self._paused = False
 
     def put(self, message: str | bytes) -> None:
@@ -85,7 +85,7 @@ class Inbox:
         if self._desk.on_close is not None:
             self._add(reason)
 
-    def _add(self, event: Event) -> int:
+    def _add(self, event: object) -> int:
         if self._events is None:
             self._events = deque()
             self.since, self.slow = self._desk.wheel.now, False
@@ -93,7 +93,7 @@ class Inbox:
         self._events.append(event)
         return len(self._events)
 
-    async def _work(self, events: deque[Event]) -> None:
+    async def _work(self, events: deque[Any]) -> None:
         try:
             while events:
                 event = events.popleft()

@@ -23,13 +23,18 @@ class Request:
 
 def request_of(head: http_head.Request, peer: object) -> Request:
     """Of a request's head and the transport's `peername`."""
-    headers = head.headers
+    address = Address(*peer[:2]) if isinstance(peer, tuple) else Address()
+    return request_with(head.path, head.query, head.headers, address)
+
+
+def request_with(path: str, query: str, headers: dict[str, str], address: Address) -> Request:
+    """Of the two parts of the request's target, both as they came, and its headers."""
     return Request(
-        path=unquote(head.path),
-        query=dict(parse_qsl(head.query, keep_blank_values=True)),
+        path=unquote(path),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
         headers=headers,
         cookies=_cookies(headers.get("cookie", "")),
-        address=Address(*peer[:2]) if isinstance(peer, tuple) else Address(),
+        address=address,
     )
 
 

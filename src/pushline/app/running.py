@@ -67,10 +67,10 @@ class Running(Item):
         self.app.timers.stop()
         try:
             async with asyncio.timeout(seconds):
-                while tasks := self._tasks():
+                while tasks := self.tasks():
                     await asyncio.wait(tasks)
         except TimeoutError:
-            log.warning("%d handlers still run: ending without them", len(self._tasks()))
+            log.warning("%d handlers still run: ending without them", len(self.tasks()))
         try:
             async with asyncio.timeout(seconds):
                 await self._event("on_stop")
@@ -86,7 +86,7 @@ class Running(Item):
         """Begin nothing more."""
         self.app.timers.stop()
         self._wheel.cancel(self)
-        for task in self._tasks():
+        for task in self.tasks():
             task.cancel()
         self.handlers.stop()
 
@@ -111,7 +111,8 @@ class Running(Item):
         if handler is not None:
             await self.run(handler)
 
-    def _tasks(self) -> list[asyncio.Task[None]]:
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Of the handlers and timers that run."""
         return [*self.desk.busy.values(), *self.app.timers.tasks()]
 
     def _look(self) -> None:

@@ -3,26 +3,24 @@
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple, cast
+from weakref import WeakSet
 
 from pushline.address import Address
 from pushline.codecs import register_lines
 from pushline.codecs.lines import LineReader
 from pushline.codecs.register_lines import Addresses, GatewayConnect, Ping, WorkerConnect
 from pushline.errors import BadFrameError, UnavailableError
+from pushline.gatewayworker.sockets import give_up, notice_the_dead
 
 log = logging.getLogger(__name__)
 
 REFUSED: Final = (
-    "ended the connection at once: is its key (register.secret; PHP's secretKey) another than ours?"
+    "ended the connection at once, which is how a wrong key is answered "
+    "(register.secret, PHP's secretKey)"
 )
 LOST: Final = "has ended the connection"
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 60, 15, 4
-"""As in listeners/sockets.py."""
-UNANSWERED: Final = 120_000
-"""Milliseconds in which a ping has to be acknowledged: while it is not, there is no keepalive."""
 
 OnAddresses = Callable[[tuple[str, ...]], object]
 """Called with the distinct addresses of all gateways, each `IPv4:PORT`."""
@@ -144,55 +142,71 @@ class RegisterClient:
 
     async def _attempt(self) -> str:
         """Be connected until that ends, and say why it did."""
-        conversation = Conversation(self)
         try:
             async with asyncio.timeout(self.times.patience):
-                await self._connect(conversation)
-            await conversation.ended.wait()
-            return conversation.reason
+                conversation = await self._connect()
         except TimeoutError:
             return f"does not answer within {self.times.patience:g} s"
         # UnicodeError: a name that is none. RuntimeError: at exit no thread is left to resolve it.
         except (OSError, UnicodeError, RuntimeError) as error:
             return f"cannot be connected to ({_why(error)})"
+        try:
+            conversation.begin()
+            await conversation.ended.wait()
         finally:
             await conversation.close()
+        return conversation.reason
 
-    async def _connect(self, conversation: "Conversation") -> None:
-        host, port = self.address.host, self.address.port
-        await asyncio.get_running_loop().create_connection(lambda: conversation, host, port)
+    async def _connect(self) -> "Conversation":
+        _, conversation = await asyncio.get_running_loop().create_connection(
+            lambda: Conversation(self), self.address.host, self.address.port
+        )
+        return conversation
 
 
 class Conversation(asyncio.Protocol):
-    """One connection to the Register. Once it has `ended`, `reason` says why."""
+    """One connection to the Register. Once it has `ended`, `reason` says why.
+
+    It does nothing by itself before `begin`: uvloop closes a connection that is given up while it
+    is being made without telling its protocol.
+    """
+
+    _transport: asyncio.Transport
 
     def __init__(self, client: RegisterClient) -> None:
         self.ended = asyncio.Event()
         self.reason = ""
         self._client = client
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
         self._reader = LineReader(register_lines.LONGEST_LIST)
-        self._deadline: asyncio.TimerHandle | None = None
-        self._pinging: asyncio.TimerHandle | None = None
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+
+    def begin(self) -> None:
+        """Say who we are, and see that something comes of it."""
+        if self.ended.is_set():
+            return
+        notice_the_dead(self._transport.get_extra_info("socket"))
+        times = self._client.times
+        if self._client.expects_list:
+            self._after(times.patience, self._expect_list)
+        else:
+            self._after(times.doubt, self._client.taken)
+        self._transport.write(self._client.hello)
+        if not _is_here(self._transport):
+            self._after(times.ping, self._ping)
 
     async def close(self) -> None:
         """End it, and wait until its socket is closed."""
-        if self._transport is not None:
-            self._transport.abort()
-            await self.ended.wait()
+        self._transport.abort()
+        await self.ended.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(asyncio.Transport, transport)
-        _notice_the_dead(transport.get_extra_info("socket"))
-        times = self._client.times
-        if self._client.expects_list:
-            self._deadline = self._loop.call_later(times.patience, self._never_told)
-        else:
-            self._deadline = self._loop.call_later(times.doubt, self._client.taken)
-        transport.write(self._client.hello)
-        if not _is_here(transport):
-            self._pinging = self._loop.call_later(times.ping, self._ping, transport)
+        self._transport = cast(asyncio.Transport, transport)
+        _conversations.add(self)
+
+    def disown(self) -> None:
+        """Forget, in a child process, the connection that is its parent's; send it nothing."""
+        if not self.ended.is_set():
+            give_up(self._transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -201,35 +215,37 @@ class Conversation(asyncio.Protocol):
             if self._reader.overrun:
                 raise BadFrameError("length", "a line too long")
         except BadFrameError as error:
-            self._end(f"says what a Register does not say ({error}): is it one?")
+            self._end(f"says what a Register does not say ({error})")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._deadline, self._pinging):
-            if timer is not None:
-                timer.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
         self.reason = self.reason or (LOST if self._client.connected else REFUSED)
         self.ended.set()
+
+    def _after(self, seconds: float, callback: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[callback] = loop.call_later(seconds, callback)
 
     def _take(self, line: bytes) -> None:
         message = register_lines.decode(line)
         if isinstance(message, Addresses):
-            if self._deadline is not None:
-                self._deadline.cancel()
             self._client.told(message.addresses)
         elif not isinstance(message, Ping):
             raise BadFrameError("register", "what its peers say")
 
-    def _ping(self, transport: asyncio.Transport) -> None:
-        transport.write(register_lines.encode(Ping()))
-        self._pinging = self._loop.call_later(self._client.times.ping, self._ping, transport)
+    def _ping(self) -> None:
+        self._transport.write(register_lines.encode(Ping()))
+        self._after(self._client.times.ping, self._ping)
 
-    def _never_told(self) -> None:
-        self._end(f"has sent no list within {self._client.times.patience:g} s: is it a Register?")
+    def _expect_list(self) -> None:
+        if not self._client.connected:
+            seconds = self._client.times.patience
+            self._end(f"has sent no list within {seconds:g} s")
 
     def _end(self, reason: str) -> None:
         self.reason = self.reason or reason
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
 
 def _why(error: Exception) -> str:
@@ -243,12 +259,10 @@ def _is_here(transport: asyncio.BaseTransport) -> bool:
     return peer is not None and peer[0] == "127.0.0.1"
 
 
-def _notice_the_dead(connected: socket.socket) -> None:
-    for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED),
-    ):
-        connected.setsockopt(level, option, value)
+def _disown_all() -> None:
+    for conversation in list(_conversations):
+        conversation.disown()
+
+
+_conversations: WeakSet[Conversation] = WeakSet()
+os.register_at_fork(after_in_child=_disown_all)

@@ -14,6 +14,8 @@ from pushline.errors import ConfigError
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 60, 15, 4
 """Seconds of silence, seconds between probes, probes without an answer (tcp(7)): two minutes."""
+UNACKNOWLEDGED = 120_000
+"""Milliseconds."""
 
 Accept = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection that was just accepted."""
@@ -121,6 +123,14 @@ def notice_the_dead(transport: asyncio.BaseTransport) -> None:
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
     ):
         connected.setsockopt(level, option, value)
+
+
+def notice_the_hung(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel end a TCP connection whose other end has taken nothing of what it was sent
+    for two minutes: while something is on its way, nothing is probed."""
+    connected = transport.get_extra_info("socket")
+    if connected is not None:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
 
 
 def _bind(address: Address) -> socket.socket:

@@ -1,0 +1,1 @@
+"""An App in processes of its own, which get their events from the gateways of a Register."""

@@ -1,0 +1,41 @@
+"""A worker as a client: before its links are there, after they are gone, and for questions that
+these do not answer any more."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from pushline.commands import Command
+from pushline.config import Config
+from pushline.gatewayworker.executor import TIMEOUT, WireExecutor
+from pushline.gatewayworker.links import Links
+from pushline.gatewayworker.role import Role, client_role
+
+T = TypeVar("T")
+
+
+class Spare:
+    """An Executor that connects to all gateways when it is first used, until it is stopped."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._links: Links | None = None
+        self._executor: WireExecutor | None = None
+
+    def execute(self, command: Command[T]) -> T | Awaitable[T]:
+        """As WireExecutor has it."""
+        if self._executor is None:
+            self._links = links_of(self._config, client_role(self._config.gateway.secret))
+            self._links.start()
+            self._executor = WireExecutor(self._links)
+        return self._executor.execute(command)
+
+    async def stop(self) -> None:
+        """The gateways have taken all that it was given."""
+        links, self._links, self._executor = self._links, None, None
+        if links is not None:
+            await links.stop()
+
+
+def links_of(config: Config, role: Role) -> Links:
+    """To all gateways of the configured Registers, in `role`; not started yet."""
+    return Links(config.register.join, config.register.secret, role, timeout=TIMEOUT)
