@@ -1,6 +1,6 @@
 """The list of all that is measured, with the targets."""
 
-from benchmarks import application, fairness, memory, order, ratios
+from benchmarks import application, fairness, gateway, memory, order, ratios
 from benchmarks.measure import Measure, Target
 
 MEASURES = (
@@ -72,6 +72,49 @@ MEASURES = (
         application.room,
         ("benchmarks/application.py",),
         part="us",
+    ),
+    Measure(
+        "link",
+        "SendToUid over a link, CPU",
+        "x text port",
+        Target(1.2),
+        gateway.beside_text(gateway.TO_USERS, ratios.cpu),
+        (f"{gateway.TO_USERS} {gateway.TEXT}", f"{gateway.TO_USERS} {gateway.LINK}"),
+        part="us",
+    ),
+    Measure(
+        "link-flight",
+        "SendToAll over a link, 64 in flight: CPU of a delivery",
+        "x text port",
+        Target(1.05),
+        gateway.beside_text(gateway.TO_EVERYONE, ratios.cpu),
+        (f"{gateway.TO_EVERYONE} {gateway.TEXT}", f"{gateway.TO_EVERYONE} {gateway.LINK}"),
+        part="us",
+    ),
+    Measure(
+        "worker",
+        "Echo in a worker, 64 connections",
+        "/s",
+        Target(45_000, at_least=True),
+        gateway.through_worker(application.ECHO, application.rate),
+        (application.ECHO,),
+    ),
+    Measure(
+        "worker-alone",
+        "Echo in a worker, 1 connection: p50",
+        "ms",
+        Target(0.20),
+        gateway.through_worker(application.ECHO_ALONE, application.latency),
+        (application.ECHO_ALONE,),
+    ),
+    Measure(
+        "worker-idle",
+        "A worker with nothing to do, CPU of the gateway in a second",
+        "ms",
+        Target(0.1),
+        gateway.idle_link,
+        ("benchmarks/gateway.py",),
+        part="ms",
     ),
     Measure(
         "idle",

@@ -5,10 +5,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from urllib.request import urlopen
 
 from benchmarks.processes import SERVER_CORE, UnableError, running, wait_until
 from benchmarks.programs import program
@@ -23,40 +24,60 @@ class Server:
     pid: int
     websocket_port: int
     text_port: int
+    gateway_port: int = 0
+    register_port: int = 0
+    http_port: int = 0
 
     @property
     def variables(self) -> dict[str, str]:
         """What stands for it in a load's command."""
         websocket, text = f"{HOST}:{self.websocket_port}", f"{HOST}:{self.text_port}"
-        return {"WS": websocket, "TEXT": text, "PID": str(self.pid)}
+        gateway = f"{HOST}:{self.gateway_port}"
+        return {"WS": websocket, "TEXT": text, "GATEWAY": gateway, "PID": str(self.pid)}
+
+    def metric(self, name: str) -> float:
+        """A gauge of `/metrics`, where the server has a gateway."""
+        with urlopen(f"http://{HOST}:{self.http_port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        values = (line.split() for line in lines if not line.startswith("#"))
+        return next(float(value) for key, value in values if key == f"pushline_{name}")
 
 
 def floor() -> AbstractContextManager[Server]:
-    websocket, text = _free_ports()
-    return _serving([program("floor"), str(websocket), str(text)], websocket, text, os.environ)
+    ports = _free_ports(2)
+    return _serving([program("floor"), *map(str, ports)], ports, os.environ)
 
 
 def pushline(
-    settings: dict[str, str] | None = None, *, app: str = "", directory: str | None = None
+    settings: dict[str, str] | None = None,
+    *,
+    app: str = "",
+    directory: str | None = None,
+    auth: str = "open",
+    gateway: bool = False,
 ) -> AbstractContextManager[Server]:
     """All defaults, but for the ports and `settings` (environment variables).
 
-    With an `app`, as in `chat:app`, it runs in that application's `directory`.
+    With an `app`, as in `chat:app`, it runs in that application's `directory`, else with `auth`.
+    With a `gateway` it has one, a Register that knows it, and a port for operators.
     """
-    websocket, text = _free_ports()
+    ports = _free_ports(5 if gateway else 2)
+    websocket, text, *others = (f"{HOST}:{port}" for port in ports)
     command = [str(Path(sys.executable).with_name("pushline")), "serve"]
-    command += [app] if app else ["--auth", "open"]
-    ports = ["--websocket", f"{HOST}:{websocket}", "--text", f"{HOST}:{text}"]
+    command += [app] if app else ["--auth", auth]
+    command += ["--websocket", websocket, "--text", text]
     inherited = {key: value for key, value in os.environ.items() if key[:9] != "PUSHLINE_"}
     environ = inherited | (settings or {})
-    return _serving([*command, *ports], websocket, text, environ, directory)
+    if others:
+        inner, register, environ["PUSHLINE_HTTP_LISTEN"] = others
+        command += ["--gateway", inner, "--register", register, "--join-register", register]
+    return _serving(command, ports, environ, directory)
 
 
 @contextmanager
 def _serving(
     command: Sequence[str],
-    websocket: int,
-    text: int,
+    ports: Sequence[int],
     environ: Mapping[str, str],
     directory: str | None = None,
 ) -> Iterator[Server]:
@@ -72,13 +93,13 @@ def _serving(
         ) as process,
     ):
         wait_until(
-            lambda: _fallen(process) or (_accepts(websocket) and _accepts(text)),
+            lambda: _fallen(process) or all(map(_accepts, ports)),
             f"{command[0]} does not listen",
         )
         if _fallen(process):
             log.seek(0)
             raise UnableError(f"{command[0]} does not start: {log.read()}")
-        yield Server(process.pid, websocket, text)
+        yield Server(process.pid, *ports)
 
 
 def _fallen(process: subprocess.Popen[str]) -> bool:
@@ -90,9 +111,10 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _free_ports() -> tuple[int, int]:
+def _free_ports(count: int) -> list[int]:
     """Free a moment ago: floor.c cannot be asked which port it was given."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind((HOST, 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    with ExitStack() as stack:
+        plugs = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for plug in plugs:
+            plug.bind((HOST, 0))
+        return [plug.getsockname()[1] for plug in plugs]
