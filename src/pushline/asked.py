@@ -12,7 +12,7 @@ from pushline.codecs.cluster_wire import (
     decode_result,
     encode_question,
 )
-from pushline.commands import Command
+from pushline.commands import Command, IsAlive
 from pushline.errors import AppError, BadFrameError, DeadlineError, SerializedError
 
 LAST_NUMBER = 2**32 - 1
@@ -84,12 +84,15 @@ class Questions:
 
     async def gather(self, asked: Sequence[Asked]) -> None:
         """Until all are answered. Raises UnavailableError, DeadlineError, SerializedError."""
+        more = [each.command.seconds for each in asked if isinstance(each.command, IsAlive)]
+        seconds = self._timeout + max(more, default=0.0)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 for each in asked:
                     await each.settle()
         except TimeoutError:
-            raise DeadlineError(await self._late(asked)) from None
+            who = ", ".join(await self._missing(asked))
+            raise DeadlineError(f"no answer within {seconds:g} s from {who}") from None
         finally:
             for each in asked:
                 del self._open[each.number]
@@ -97,10 +100,6 @@ class Questions:
         failures = [failure for each in asked for failure in each.failures]
         if failures:
             raise SerializedError("; ".join(failures))
-
-    async def _late(self, asked: Sequence[Asked]) -> str:
-        """Who has not answered."""
-        return f"no answer within {self._timeout:g} s from {', '.join(await self._missing(asked))}"
 
     async def _missing(self, asked: Sequence[Asked]) -> list[str]:
         named = [each.channel[1:].decode() for each in asked if each.channel[:1] == b"n"]

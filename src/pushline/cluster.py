@@ -114,17 +114,23 @@ class Cluster:
         missing."""
         route = route_of(command, self._name)
         here = [] if route.local is None else [(route.local, self._node.execute(route.local))]
-        if not route.remote:
+        if not route.remote and not any(isinstance(each, asyncio.Future) for _, each in here):
             return route.merge(here)  # type: ignore[no-any-return] # as the route has it
         asked = [self._questions.ask(part.channel, part.command) for part in route.remote]
         return self._complete(route, here, asked)
+
+    async def ask(self, command: Command[T]) -> T:
+        """The same, to await in any case."""
+        answer = self.execute(command)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     async def _complete(
         self, route: Route, here: list[tuple[Any, Any]], asked: Sequence[Asked]
     ) -> Any:
         await self._questions.gather(asked)
-        others = [(each.command, result) for each in asked for result in each.results]
-        return route.merge(here + others)
+        answers = [(part, await _known(answer)) for part, answer in here]
+        answers += [(each.command, result) for each in asked for result in each.results]
+        return route.merge(answers)
 
     # --- what others publish --------------------------------------------------------------------
 
@@ -147,15 +153,31 @@ class Cluster:
         return self._node.hub.of_uid(*user) if user else ()
 
     def _carry_out(self, question: Question) -> None:
-        number, asker = question.number, question.node
         try:
             result = self._node.execute(question.command)
-            answer = wire.encode_answer(number, self._name, result) if number else b""
-        except (PushlineError, TypeError) as error:
-            answer = wire.encode_failure(number, self._name, str(error))
-        if number:
-            sent = self._broker.publish(wire.channel_of_node(asker), answer)
-            sent.add_done_callback(_forget)
+        except PushlineError as error:
+            result = error
+        if not question.number:
+            return
+        if isinstance(result, asyncio.Future):
+            result.add_done_callback(lambda future: self._answer(question, future.result()))
+        else:
+            self._answer(question, result)
+
+    def _answer(self, question: Question, result: Any) -> None:
+        number, name = question.number, self._name
+        try:
+            if isinstance(result, PushlineError):
+                raise result
+            answer = wire.encode_answer(number, name, result)
+        except (PushlineError, TypeError, ValueError, OverflowError) as error:
+            answer = wire.encode_failure(number, name, str(error))
+        sent = self._broker.publish(wire.channel_of_node(question.node), answer)
+        sent.add_done_callback(_forget)
+
+
+async def _known(answer: Any) -> Any:
+    return await answer if isinstance(answer, asyncio.Future) else answer
 
 
 def _forget(count: "asyncio.Future[int]") -> None:

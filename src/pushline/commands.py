@@ -223,6 +223,13 @@ class Sessions(Command[dict[str, Session]], frozen=True, gc=False):
     group: str | None
 
 
+class IsAlive(Command[bool], frozen=True, gc=False):
+    """Whether a client gives a sign of life within `seconds`; it is asked for one."""
+
+    client: str
+    seconds: float
+
+
 # --- queries of a wire --------------------------------------------------------------------------
 # Sessions as serialized data, empty where none was ever set.
 

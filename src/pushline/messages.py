@@ -31,6 +31,7 @@ GATEWAY_LOST = Close(1006, "gateway lost")
 SHUTDOWN = Close(3001, "shutdown")
 SLOW = Close(3008, "slow")
 INTERNAL_ERROR = Close(3011, "internal error")
+UNDECIDED = Close(3011, "try again")
 NO_WORKER = Close(3011, "no worker")
 NO_PONG = Close(3012, "no pong")
 

@@ -69,8 +69,13 @@ class Node:
         """Carry out a Command; returns its answer."""
         return self._execute[type(command)](command)  # type: ignore[no-any-return] # as the table
 
-    push = execute
-    """What a back end's pushes go through: in a cluster it is another function than `execute`."""
+    def teach(self, command: type, carry_out: Callable[[Any], Any]) -> None:
+        """Have `carry_out` called for Commands of this type; it may give a future of the answer."""
+        self._execute[command] = carry_out
+
+    def find(self, client_id: str) -> Connection | None:
+        """The connection, if it is here."""
+        return self._clients.find(client_id)
 
     def must_wait(self, command: Send) -> bool:
         """Whether earlier messages have to go out before it.

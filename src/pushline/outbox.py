@@ -162,15 +162,17 @@ class Outbox:
         self._fanned: deque[Writer] = deque()
         self._awake = False
         self._waiting: list[Callable[[], None]] = []
+        self._starved: list[Callable[[], None]] = []
         self._lane_bytes = self._lane_frames = 0
         self.lane_full = False
         """Further fan-outs have to wait for the earlier ones."""
         self.credit = PASS_CREDIT
         """What back ends may still send in this pass; from 0 on they wait for the next."""
 
-    def after_pass(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called once, when this pass has been flushed."""
-        self._waiting.append(callback)
+    def after_pass(self, callback: Callable[[], None], *, starved: bool = False) -> None:
+        """Have `callback` called once, when this pass has been flushed; for who has had nothing of
+        its credit, before the others."""
+        (self._starved if starved else self._waiting).append(callback)
         self._wake()
 
     def after_patience(self, callback: Callable[[], None]) -> None:
@@ -240,7 +242,8 @@ class Outbox:
     def _pass(self) -> None:
         self._awake = False
         self.credit = PASS_CREDIT
-        waiting, self._waiting = self._waiting, []
+        waiting = self._starved + self._waiting
+        self._starved, self._waiting = [], []
         for callback in waiting:  # in the next pass, when the loop has seen who reads
             self._loop.call_soon(callback)
         targeted, self._targeted = self._targeted, []

@@ -7,10 +7,13 @@ is opaque: it is given back to the byte as it came, and read only when somebody 
 import contextlib
 import copy
 
-from pushline.codecs.php_serialize import Value, dumps, loads, plain_session
+from pushline.codecs.php_serialize import Key, Value, dumps, loads, plain_session
 from pushline.commands import Session
 from pushline.connection import Connection
+from pushline.errors import SerializedError
 
+Array = dict[Key, Value]
+"""As PHP has it, a list too."""
 ATTEMPTS = 3
 """To copy a session that somebody may be changing."""
 
@@ -63,8 +66,8 @@ def merge(connection: Connection, changes: Session | bytes, *, whole_lists: bool
     elif not connection.session:
         put(connection, changes)
     else:
-        old = loads(serialized(connection))
-        new = loads(changes if isinstance(changes, bytes) else dumps(changes))
+        old = _array(serialized(connection))
+        new = _array(changes if isinstance(changes, bytes) else dumps(changes))
         merged = _replaced(old, new, whole_lists or isinstance(changes, dict))
         put(connection, dumps(merged))
 
@@ -88,17 +91,25 @@ def _merge(session: Session, changes: Session) -> None:
             session[key] = value
 
 
-def _replaced(old: Value, new: Value, whole_lists: bool) -> Value:
-    """PHP's array_replace_recursive, of two values."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    if whole_lists and _is_list(new if new else old):
-        return new
+def _array(session: bytes) -> Array:
+    value = loads(session)
+    if not isinstance(value, dict):
+        raise SerializedError("a session that is no array")
+    return value
+
+
+def _replaced(old: Array, new: Array, whole_lists: bool) -> Array:
+    """PHP's array_replace_recursive. With `whole_lists` a list inside is one value."""
     merged = dict(old)
     for key, value in new.items():
-        merged[key] = _replaced(old[key], value, whole_lists) if key in old else value
+        before = old.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            whole = whole_lists and _is_list(value or before)
+            merged[key] = value if whole else _replaced(before, value, whole_lists)
+        else:
+            merged[key] = value
     return merged
 
 
-def _is_list(array: dict[int | str | bytes, Value]) -> bool:
+def _is_list(array: Array) -> bool:
     return bool(array) and [*array] == [*range(len(array))]

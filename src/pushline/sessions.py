@@ -1,5 +1,7 @@
 """How many connections one user may have: `auth.sessions`."""
 
+from collections.abc import Callable
+
 from pushline.connection import Connection
 from pushline.heartbeat import Heartbeat
 from pushline.hub import Hub
@@ -35,6 +37,9 @@ class Sessions:
         self.login = {"all": self._enter, "newest": self._newest, "first": self._first}[policy]
         """Called with a connection, its uid and its utype."""
 
+    def left(self, connection: Connection) -> None:
+        """One that may have logged in is over."""
+
     def _enter(self, connection: Connection, uid: str, utype: str) -> None:
         self._hub.add(connection)
         self._hub.bind(connection, uid, utype)
@@ -52,39 +57,58 @@ class Sessions:
             self._enter(newer, uid, utype)
             return
         self.challengers.add(newer)
-        challenge = Challenge(newer, uid, utype, olders, since=self._wheel.now)
+
+        def settle(alive: bool) -> None:
+            self.challengers.discard(newer)
+            if newer.sealed:
+                return
+            if alive:
+                newer.close(LIMIT)
+                return
+            for older in olders:
+                older.close(REPLACED)
+            self._first(newer, uid, utype)  # another may have come in
+
+        self._ask(olders, settle, newer)
+
+    def _ask(
+        self,
+        olders: tuple[Connection, ...],
+        settle: Callable[[bool], None],
+        newer: Connection | None = None,
+    ) -> None:
+        challenge = Challenge(newer, olders, settle, since=self._wheel.now)
         self._wheel.schedule(challenge, 1, self._judge)
 
     def _judge(self, challenge: "Challenge") -> None:
         waited = self._wheel.now - challenge.since
         if challenge.answered():
-            self.challengers.discard(challenge.newer)
-            challenge.newer.close(LIMIT)
+            challenge.settle(True)
         elif challenge.over() or waited >= self._challenge_ticks:
-            self._settle(challenge)
+            challenge.settle(False)
         else:
             self._wheel.schedule(challenge, 1, self._judge)
 
-    def _settle(self, challenge: "Challenge") -> None:
-        self.challengers.discard(challenge.newer)
-        if challenge.newer.sealed:
-            return
-        for older in challenge.olders:
-            older.close(REPLACED)
-        self._first(challenge.newer, challenge.uid, challenge.utype)  # another may have come in
-
 
 class Challenge(Item):
-    """A newer connection that waits for the older ones of its user to answer a ping, or not."""
+    """Connections that are asked for a sign of life, for as long as `newer`, if any, is there.
 
-    __slots__ = ("newer", "olders", "since", "uid", "utype")
+    `settle` is told whether one of them gave it.
+    """
+
+    __slots__ = ("newer", "olders", "settle", "since")
 
     def __init__(
-        self, newer: Connection, uid: str, utype: str, olders: tuple[Connection, ...], since: int
+        self,
+        newer: Connection | None,
+        olders: tuple[Connection, ...],
+        settle: Callable[[bool], None],
+        since: int,
     ) -> None:
         self.slot = None
-        self.newer, self.uid, self.utype = newer, uid, utype
+        self.newer = newer
         self.olders = olders
+        self.settle = settle
         self.since = since
         for older in olders:
             older.seen = min(older.seen, since - 1)  # so that any byte from now on shows
@@ -96,4 +120,5 @@ class Challenge(Item):
 
     def over(self) -> bool:
         """There is nothing left to wait for."""
-        return self.newer.sealed or all(older.sealed for older in self.olders)
+        gone = self.newer is not None and self.newer.sealed
+        return gone or all(older.sealed for older in self.olders)

@@ -69,6 +69,8 @@ class Application:
             self._login.received(connection, opcode, payload)
 
     def closed(self, connection: Connection, close: Close) -> None:
+        if self._login is not None:
+            self._login.closed(connection, close)
         connection.state.inbox.close(close)
         connection.resume_reading()  # what it answers to a Close must be seen
 

@@ -54,7 +54,7 @@ class Plain:
             connection.close(BAD_REQUEST)
 
     def closed(self, connection: Connection, close: Close) -> None:
-        """Nothing was kept of it."""
+        self._sessions.left(connection)
 
     def _log_in(self, connection: Connection, payload: str | bytes) -> None:
         bare = self._secret is None

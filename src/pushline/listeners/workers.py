@@ -55,5 +55,7 @@ class Workers:
             self._login.received(connection, opcode, payload)
 
     def closed(self, connection: Connection, close: Close) -> None:
+        if self._login is not None:
+            self._login.closed(connection, close)
         self._roster.left(connection.state)
         connection.resume_reading()  # what it answers to a Close must be seen
