@@ -8,11 +8,14 @@ import pytest
 import uvloop
 
 from tests.contracts.cluster import memory_cluster_world, other_memory_cluster_world
+from tests.contracts.gateways import gateway_world, gateways_world
 from tests.contracts.local import local_world
 from tests.contracts.world import World
 
 WORLDS: list[Callable[[], contextlib.AbstractAsyncContextManager[World]]] = [
     local_world,
+    gateway_world,
+    gateways_world,
     memory_cluster_world,
     other_memory_cluster_world,
 ]

@@ -51,7 +51,7 @@ class Greeting:
 class LocalWorld:
     """As World has it: pages of one node after the other, asked through an Executor."""
 
-    counts = True
+    counts = utypes = True
 
     def __init__(self, executor: Executor, *urls: str) -> None:
         self.ordered = len(urls) == 1

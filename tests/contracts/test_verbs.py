@@ -1,6 +1,7 @@
 """What every verb promises, in every world. Nothing here looks behind the Gateway."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from pushline.errors import (
     BadMessageError,
     BadNameError,
     PushlineError,
+    UnsupportedError,
 )
 from pushline.gateway import Gateway
 from pushline.messages import ABNORMAL, KICKED, Close
@@ -37,6 +39,23 @@ def listed(world: World, names: Any) -> Any:
     if isinstance(names, dict):
         return {key: listed(world, each) for key, each in names.items()}
     return names if world.ordered or not isinstance(names, list) else sorted(names)
+
+
+Test = Callable[[World], Awaitable[None]]
+
+
+def of_utypes(test: Test) -> Test:
+    """A test of utypes other than 0: a wire that has none says so at once."""
+
+    @functools.wraps(test)
+    async def tried(world: World) -> None:
+        if world.utypes:
+            await test(world)
+        else:
+            with pytest.raises(UnsupportedError, match="utype"):
+                await test(world)
+
+    return tried
 
 
 async def heard(world: World, *tabs: Tab) -> list[list[str | bytes]]:
@@ -121,6 +140,7 @@ async def test_users_who_are_not_there_are_named(world: World) -> None:
     assert await heard(world, tab) == [["hello"]]
 
 
+@of_utypes
 async def test_a_uid_belongs_to_its_utype(world: World) -> None:
     person, shop = await connect(world, "u1"), await connect(world, "u1", utype=1)
     assert await world.gateway.send_to_uid("u1", "shop", utype=1) == sent(world, 1)
@@ -160,17 +180,26 @@ async def test_groups_without_members_are_named(world: World) -> None:
     send = world.gateway.send_to_group
     assert await send("empty", "nobody") == sent(world, 0, "empty")
     assert await send(["empty", "a", 5], "hello") == sent(world, 1, "empty", "5")
-    assert await send("a", "nobody", utype=1) == sent(world, 0, "a")
     assert await send([], "nobody") == sent(world, 0)
     assert await heard(world, tab) == [["hello"]]
 
 
+async def test_a_group_can_be_narrowed_to_who_has_a_uid(world: World) -> None:
+    person, nobody = await connect(world, "u1", "a"), await connect(world, None, "a", "b")
+    send = world.gateway.send_to_group
+    assert await send("a", "people", utype=0) == sent(world, 1)
+    assert await send(["a", "b"], "people again", utype=0) == sent(world, 1, "b")
+    assert await heard(world, person, nobody) == [["people", "people again"], []]
+
+
+@of_utypes
 async def test_a_group_can_be_narrowed_to_a_utype(world: World) -> None:
     person, nobody = await connect(world, "u1", "a"), await connect(world, None, "a")
     shop = await connect(world, "u1", "a", "b", utype=1)
     send = world.gateway.send_to_group
     assert await send("a", "people", utype=0) == sent(world, 1)
     assert await send(["a", "b"], "shops", utype=1) == sent(world, 1)
+    assert await send("b", "nobody", utype=0) == sent(world, 0, "b")
     assert await send("a", "all") == sent(world, 3)
     expected = [["people", "all"], ["all"], ["shops", "all"]]
     assert await heard(world, person, nobody, shop) == expected
@@ -189,11 +218,18 @@ async def test_a_member_can_be_excluded(world: World) -> None:
 
 
 async def test_everyone_gets_a_message_to_all_bound_or_not(world: World) -> None:
-    tabs = [await world.connect(), await connect(world, "u1"), await connect(world, "u1", utype=1)]
-    assert await world.gateway.send_to_all("all") == sent(world, 3)
+    tabs = [await world.connect(), await connect(world, "u1")]
+    assert await world.gateway.send_to_all("all") == sent(world, 2)
     assert await world.gateway.send_to_all(b"people", utype=0) == sent(world, 1)
+    assert await heard(world, *tabs) == [["all"], ["all", b"people"]]
+
+
+@of_utypes
+async def test_a_message_to_all_of_a_utype_is_for_nobody_else(world: World) -> None:
+    tabs = [await world.connect(), await connect(world, "u1"), await connect(world, "u1", utype=1)]
+    assert await world.gateway.send_to_all("shops", utype=1) == sent(world, 1)
     assert await world.gateway.send_to_all("nobody", utype=2) == sent(world, 0)
-    assert await heard(world, *tabs) == [["all"], ["all", b"people"], ["all"]]
+    assert await heard(world, *tabs) == [[], [], ["shops"]]
 
 
 async def test_a_message_to_all_excludes(world: World) -> None:
@@ -407,17 +443,22 @@ async def test_one_that_was_closed_is_nowhere_any_more(world: World) -> None:
 
 
 async def test_every_connection_of_a_user_is_closed(world: World) -> None:
-    one, two, shop = [await connect(world, "u1", utype=utype) for utype in (0, 0, 1)]
-    other = await connect(world, "u2")
+    one, two, other = [await connect(world, uid) for uid in ("u1", "u1", "u2")]
     close = world.gateway.close_uid
     assert await close("u1", "bye", code=3011, reason="moved") == answer(world, 2)
     for tab in (one, two):
         assert await tab.received() == "bye"
         assert await tab.closed() == Close(3011, "moved")
-    assert await close(["u1", "u1", "u2"], utype=1) == answer(world, 1)
-    assert await shop.closed() == KICKED
     assert await close("u1") == answer(world, 0)
     assert await heard(world, other) == [[]]
+
+
+@of_utypes
+async def test_connections_of_a_user_of_another_utype_are_not_closed(world: World) -> None:
+    person, shop = await connect(world, "u1"), await connect(world, "u1", utype=1)
+    assert await world.gateway.close_uid(["u1", "u1", "u2"], utype=1) == answer(world, 1)
+    assert await shop.closed() == KICKED
+    assert await heard(world, person) == [[]]
 
 
 async def test_every_member_of_the_groups_is_closed_once(world: World) -> None:
@@ -452,6 +493,17 @@ async def _is_nowhere(gateway: Gateway, tab: Tab) -> None:
 
 async def test_a_new_uid_replaces_the_old(world: World) -> None:
     tab, gateway = await connect(world, "old"), world.gateway
+    assert await gateway.bind_uid(tab.client_id, "new") == answer(world, True)
+    assert await gateway.get_uid_by_client_id(tab.client_id) == "new"
+    assert await gateway.get_all_uid_list() == ["new"]
+    await gateway.send_to_uid("old", "old")
+    await gateway.send_to_uid("new", "new")
+    assert await heard(world, tab) == [["new"]]
+
+
+@of_utypes
+async def test_a_uid_of_another_utype_replaces_the_old(world: World) -> None:
+    tab, gateway = await connect(world, "old"), world.gateway
     assert await gateway.bind_uid(tab.client_id, "new", 1) == answer(world, True)
     assert await gateway.get_uid_by_client_id(tab.client_id) == "new"
     assert await gateway.get_all_uid_list() == []
@@ -476,10 +528,10 @@ async def test_whatever_is_bound_can_be_unbound_or_only_one_uid(world: World) ->
     assert await gateway.get_uid_by_client_id(tab.client_id) == "1"
     assert await gateway.unbind_uid(tab.client_id, 1) == answer(world, True)
     assert await gateway.get_uid_by_client_id(tab.client_id) is None
-    await gateway.bind_uid(tab.client_id, 3, 1)
+    await gateway.bind_uid(tab.client_id, 3)
     assert await gateway.unbind_uid(tab.client_id) == answer(world, True)
     assert await gateway.unbind_uid(tab.client_id) == answer(world, False)
-    assert not await gateway.is_uid_online(3, 1)
+    assert not await gateway.is_uid_online(3)
     assert await gateway.is_online(tab.client_id)
 
 
@@ -546,29 +598,54 @@ async def test_who_is_online(world: World) -> None:
     assert await gateway.is_online(tab.client_id)
     assert await gateway.is_online(tab.client_id.upper())
     assert await gateway.is_uid_online("u1")
-    assert not await gateway.is_uid_online("u1", 1)
     assert not await gateway.is_uid_online(7)
     assert await gateway.is_uids_online(["u1", 7, "u1"]) == {"u1": True, "7": False}
-    assert await gateway.is_uids_online(["u1"], 1) == {"u1": False}
     assert await gateway.is_uids_online([]) == {}
 
 
+@of_utypes
+async def test_users_of_another_utype_are_others(world: World) -> None:
+    person, shop = await connect(world, "u1", "a"), await connect(world, "u1", "a", "b", utype=1)
+    gateway, ids = world.gateway, [shop.client_id]
+    assert await gateway.is_uid_online("u1", 1)
+    assert await gateway.is_uids_online(["u1", "u2"], 1) == {"u1": True, "u2": False}
+    assert await gateway.is_uids_online(["u1"], 2) == {"u1": False}
+    assert await gateway.get_client_id_by_uid("u1", "1") == ids
+    assert await gateway.get_client_id_by_uid("u1") == [person.client_id]
+    assert await gateway.batch_get_client_id_by_uid("u1", 1) == {"u1": ids}
+    assert await gateway.get_uid_by_client_id(shop.client_id) == "u1"
+
+
+@of_utypes
+async def test_a_utype_has_its_own_users(world: World) -> None:
+    await connect(world, "u1", "b", "a")
+    await connect(world, "u2", "a", utype=1)
+    gateway = world.gateway
+    assert await gateway.get_all_uid_list("1") == ["u2"]
+    assert await gateway.get_all_uid_count("1") == 1
+    assert await gateway.get_all_uid_list(2) == []
+    assert await gateway.get_all_uid_count(2) == 0
+    assert await gateway.get_uid_list_by_group("a", 1) == ["u2"]
+    assert await gateway.get_uid_count_by_group("a", 1) == 1
+    assert await gateway.get_all_group_uid_list() == {"b": ["u1"], "a": ["u1"]}
+    assert await gateway.get_all_group_uid_list(1) == {"b": [], "a": ["u2"]}
+    assert await gateway.get_all_group_uid_count(1) == {"b": 0, "a": 1}
+
+
 async def test_which_connections_a_user_has(world: World) -> None:
-    one, two, shop = [await connect(world, "u1", utype=utype) for utype in (0, 0, 1)]
+    one, two = await connect(world, "u1"), await connect(world, "u1")
     gateway, both = world.gateway, [one.client_id, two.client_id]
     assert listed(world, await gateway.get_client_id_by_uid("u1")) == listed(world, both)
-    assert await gateway.get_client_id_by_uid("u1", "1") == [shop.client_id]
     assert await gateway.get_client_id_by_uid("u2") == []
     expected: dict[str, list[str]] = {"7": [], "u1": both}
     assert listed(world, await gateway.batch_get_client_id_by_uid([7, "u1", 7])) == listed(
         world, expected
     )
-    assert await gateway.batch_get_client_id_by_uid("u1", 1) == {"u1": [shop.client_id]}
     assert await gateway.batch_get_client_id_by_uid([]) == {}
 
 
 async def test_who_and_where_a_client_is(world: World) -> None:
-    tab, stranger = await connect(world, 42, "b", "7", utype=1), await world.connect()
+    tab, stranger = await connect(world, 42, "b", "7"), await world.connect()
     gateway = world.gateway
     assert await gateway.get_uid_by_client_id(tab.client_id) == "42"
     assert await gateway.get_uid_by_client_id(stranger.client_id) is None
@@ -578,15 +655,12 @@ async def test_who_and_where_a_client_is(world: World) -> None:
 
 async def test_who_is_in_a_group(world: World) -> None:
     tabs = [await connect(world, uid, "a") for uid in ("u2", "u1", "u2", None)]
-    tabs.append(await connect(world, "u3", "a", utype=1))
-    gateway, counts = world.gateway, {"b": 0, "a": 5, "7": 0}
+    gateway, counts = world.gateway, {"b": 0, "a": 4, "7": 0}
     assert listed(world, await gateway.get_uid_list_by_group("a")) == listed(world, ["u2", "u1"])
     assert await gateway.get_uid_count_by_group("a") == 2
-    assert await gateway.get_uid_list_by_group("a", 1) == ["u3"]
-    assert await gateway.get_uid_count_by_group("a", 1) == 1
     everyone = listed(world, [tab.client_id for tab in tabs])
     assert listed(world, await gateway.get_client_id_list_by_group("a")) == everyone
-    assert await gateway.get_client_id_count_by_group("a") == 5
+    assert await gateway.get_client_id_count_by_group("a") == 4
     assert await gateway.batch_get_client_id_count_by_group(["b", "a", 7]) == counts
     assert await gateway.get_uid_list_by_group("b") == []
     assert await gateway.get_uid_count_by_group("b") == 0
@@ -596,28 +670,22 @@ async def test_who_is_in_a_group(world: World) -> None:
 
 async def test_who_is_here(world: World) -> None:
     tabs = [await connect(world, uid) for uid in ("u2", "u1", "u2", None)]
-    tabs.append(await connect(world, "u3", utype=1))
     gateway = world.gateway
     assert listed(world, await gateway.get_all_uid_list()) == listed(world, ["u2", "u1"])
     assert await gateway.get_all_uid_count() == 2
-    assert await gateway.get_all_uid_list("1") == ["u3"]
-    assert await gateway.get_all_uid_count("1") == 1
-    assert await gateway.get_all_uid_list(2) == []
-    assert await gateway.get_all_uid_count(2) == 0
     everyone = listed(world, [tab.client_id for tab in tabs])
     assert listed(world, await gateway.get_all_client_id_list()) == everyone
-    assert await gateway.get_all_client_id_count() == 5
+    assert await gateway.get_all_client_id_count() == 4
 
 
 async def test_which_groups_there_are_and_who_is_in_them(world: World) -> None:
     one = await connect(world, "u1", "b", "a")
-    two = await connect(world, "u2", "a", utype=1)
+    two = await connect(world, None, "a")
     three = await connect(world, "u1", "a")
     gateway = world.gateway
     assert listed(world, await gateway.get_all_group_id_list()) == listed(world, ["b", "a"])
     assert await gateway.get_all_group_uid_list() == {"b": ["u1"], "a": ["u1"]}
-    assert await gateway.get_all_group_uid_list(1) == {"b": [], "a": ["u2"]}
-    assert await gateway.get_all_group_uid_count(1) == {"b": 0, "a": 1}
+    assert await gateway.get_all_group_uid_count() == {"b": 1, "a": 1}
     members = {"b": [one.client_id], "a": [one.client_id, two.client_id, three.client_id]}
     found = await gateway.get_all_group_client_id_list()
     assert listed(world, found) == listed(world, members)

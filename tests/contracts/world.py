@@ -40,11 +40,13 @@ class Tab:
 
 class World(Protocol):
     """`counts` is whether sends and actions have answers there, `ordered` whether lists are in the
-    order of coming: where there are several nodes they are in each of them only."""
+    order of coming (where there are several nodes they are in each of them only), `utypes` whether
+    there are others than 0."""
 
     gateway: Gateway
     counts: bool
     ordered: bool
+    utypes: bool
 
     async def connect(self) -> Tab:
         """A new page: nobody's, in no group, and with no session."""

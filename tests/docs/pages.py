@@ -22,6 +22,26 @@ def blocks(text: str, language: str) -> list[str]:
     return [content for kind, content in _BLOCK.findall(text) if kind == language]
 
 
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, until the next of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(heading)}\n", text, re.MULTILINE)
+    assert found, f"there is no heading {heading!r}"
+    rest = text[found.end() :]
+    after = re.search(rf"^#{{1,{len(found[1])}}} ", _BLOCK.sub(_blanked, rest), re.MULTILINE)
+    return rest[: after.start()] if after else rest
+
+
+def headings(text: str) -> list[str]:
+    """Of all levels."""
+    return re.findall(r"^#+ (.+)$", _BLOCK.sub("", text), re.MULTILINE)
+
+
+def commands(text: str) -> list[str]:
+    """The lines of every `sh` block, without their comments."""
+    lines = "".join(blocks(text, "sh")).splitlines()
+    return [line.partition(" #")[0].rstrip() for line in lines]
+
+
 def files(text: str) -> Files:
     """Every file to be saved, in the order of the page; a name may come again."""
     return _FILE.findall(text)
@@ -36,3 +56,8 @@ def rows(text: str) -> list[list[str]]:
 def codes(text: str) -> list[str]:
     """What stands in `code`, outside of blocks."""
     return _CODE.findall(_BLOCK.sub("", text))
+
+
+def _blanked(block: re.Match[str]) -> str:
+    """As long, with nothing in it that looks like a heading."""
+    return " " * len(block[0])

@@ -5,10 +5,13 @@
 
 These functions use one Client for the process; `configure`, or the environment, says where the
 server is. `Client` and `AsyncClient` are for all who need more than one, or asyncio.
+
+`GatewayClient` and `SyncGatewayClient` have the verbs of GatewayWorker, for its gateways and ours.
 """
 
 from pushline.client.asynchronous import AsyncClient
 from pushline.client.default import configure, push, push_all, push_line, push_many
+from pushline.client.gateway_client import GatewayClient, SyncGatewayClient
 from pushline.client.sync import Client
 from pushline.errors import (
     BadNameError,
@@ -17,7 +20,9 @@ from pushline.errors import (
     DeadlineError,
     InvalidPushError,
     RejectedError,
+    SerializedError,
     UnavailableError,
+    UnsupportedError,
 )
 
 __all__ = [
@@ -27,9 +32,13 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "DeadlineError",
+    "GatewayClient",
     "InvalidPushError",
     "RejectedError",
+    "SerializedError",
+    "SyncGatewayClient",
     "UnavailableError",
+    "UnsupportedError",
     "configure",
     "push",
     "push_all",

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from typing import Final, cast
+from typing import Final
 from weakref import WeakSet
 
 from pushline.codecs.gateway_frames import OURS, AnswerReader, Frame, LinkReader
@@ -50,6 +50,7 @@ class Link(asyncio.Protocol):
         self._knocked: asyncio.Future[bytes] = self.loop.create_future()
         self._heard = self._greeted = NEVER  # the loop's time
         self._open = False
+        self._ended: ClientError | None = None
         _links.add(self)
 
     def __str__(self) -> str:
@@ -77,9 +78,20 @@ class Link(asyncio.Protocol):
 
     async def _connect(self) -> None:
         host, _, port = self.address.rpartition(":")
-        await self.loop.create_connection(lambda: self, host, int(port))
+        transport, _ = await self.loop.create_connection(lambda: self, host, int(port))
+        if self.error is not None:
+            transport.abort()
+            return
+        self._greet(transport)
         if not self._role.is_worker:
             await asyncio.wait((self._knocked, self.lost), return_when=asyncio.FIRST_COMPLETED)
+
+    def _greet(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        sockets.notice_the_dead(transport.get_extra_info("socket"))
+        transport.set_write_buffer_limits(high=BUFFERED)
+        transport.write(self._role.opening)
+        self._greeted = self.loop.time()
 
     def lose(self, error: ClientError) -> None:
         """The end, because of `error`: who waits for an answer has it, nothing more is sent."""
@@ -116,7 +128,7 @@ class Link(asyncio.Protocol):
         A client's link that was silent ever since may never say anything again; or the gateway
         does not know the question, and the next answer would be taken for that to this one.
         """
-        if self._heard < since and not self._role.is_worker:
+        if self._heard <= since and not self._role.is_worker:
             self.lose(UnavailableError(f"{self} does not answer"))
 
     # --- what a worker does besides -----------------------------------------------------------
@@ -155,15 +167,8 @@ class Link(asyncio.Protocol):
 
     # --- asyncio.Protocol ---------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        if self.error is not None:
-            self._abort()
-        else:
-            sockets.notice_the_dead(transport.get_extra_info("socket"))
-            self._transport.set_write_buffer_limits(high=BUFFERED)
-            self._transport.write(self._role.opening)
-            self._greeted = self.loop.time()
+    # Nothing is done when the connection is made: uvloop closes one that is given up in that moment
+    # without telling its protocol.
 
     def data_received(self, data: bytes) -> None:
         self._heard = self.loop.time()
@@ -178,8 +183,9 @@ class Link(asyncio.Protocol):
             self.lose(UnavailableError(said))
 
     def eof_received(self) -> bool:
-        if self._role.on_end is None or self.error is not None or self._was_refused:
-            self.lose(self._end(None))
+        self._ended = self._end(None)
+        if self._role.on_end is None or self.error is not None:
+            self.lose(self._ended)
             return False
         ended = UnavailableError(f"{self} has ended its side of the link")
         self._pipeline.end_answers(ended)
@@ -187,7 +193,7 @@ class Link(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(self._end(exc))
+        self._fail(self._ended or self._end(exc))
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -197,12 +203,8 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._pipeline.resume()
 
-    @property
-    def _was_refused(self) -> bool:
-        return self._heard == NEVER and self.loop.time() - self._greeted < DOUBT
-
     def _end(self, error: Exception | None) -> ClientError:
-        if self._was_refused:
+        if self._heard == NEVER and self.loop.time() - self._greeted < DOUBT:
             return RejectedError(
                 f"{self} ended the connection at our greeting: is its key (gateway.secret; "
                 "PHP's secretKey) another than ours?"

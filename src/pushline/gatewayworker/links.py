@@ -39,12 +39,8 @@ class KnownGateway:
         self._unlisted = asyncio.Event()
         self._task = asyncio.create_task(self._stay(self.link))
 
-    @property
-    def listed(self) -> bool:
-        return self._listed
-
-    @listed.setter
-    def listed(self, listed: bool) -> None:
+    def mark(self, *, listed: bool) -> None:
+        """Whether a Register lists it. One that is not is forgotten when it has no link."""
         self._listed = listed
         if listed:
             self._unlisted.clear()
@@ -192,7 +188,7 @@ class Links:
         lists = [register.addresses or () for register in self._registers]
         listed = dict.fromkeys(address for addresses in lists for address in addresses)
         for gateway in self.known.values():
-            gateway.listed = gateway.address in listed
+            gateway.mark(listed=gateway.address in listed)
         for address in listed:
             if place_of(address) not in self.known and not self.stopped:
                 self.known[place_of(address)] = KnownGateway(address, self)

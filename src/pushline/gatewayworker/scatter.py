@@ -98,7 +98,7 @@ class Scatter:
         if not self._failed:
             return
         if self._missing is None:
-            raise self._error(f"; {self._done} others {fate}" if fate and self._done else "")
+            raise self._error(f"; the others ({self._done}) {fate}" if fate and self._done else "")
         self._missing += [Missing(gateway.address, str(error)) for gateway, error in self._failed]
 
     def _error(self, fate: str) -> PushlineError:

@@ -15,7 +15,7 @@ from pushline.config import Config
 from pushline.errors import BadFrameError, BadNameError, SerializedError
 from pushline.listeners.paced import Paced
 from pushline.listeners.roster import FULL, Roster, Route, Worker
-from pushline.listeners.sockets import notice_the_dead, peer_of
+from pushline.listeners.sockets import notice_the_dead, notice_the_hung, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.wheel import Wheel
@@ -24,6 +24,13 @@ log = logging.getLogger(__name__)
 
 PASS_FRAMES = 1000
 """Frames of one link that are worked off in one pass of the event loop."""
+PASS_BYTES = 1 << 20
+"""Bytes for one worker in one pass, beyond which its clients wait for the next one."""
+MOST_BYTES = 1 << 26
+"""Bytes that may wait for a worker that takes nothing. Clients that it has wait with their next
+messages, but others come and go, and it is told of all."""
+LONGEST_GREETING = 1 << 14
+"""Bytes that a peer may send before it has shown the key."""
 _GREETINGS = frozenset({Cmd.WORKER_CONNECT, Cmd.CLIENT_CONNECT})
 QUERIES = frozenset(
     {
@@ -51,8 +58,7 @@ _decode_greeting = msgspec.json.Decoder(_Greeting).decode
 class GatewayListener:
     """What all links of the port share. `roster` is None where workers get no events.
 
-    A peer that sends nothing but the head of a frame is one that is slow: what it takes is bounded
-    by `gateway.max_frame`.
+    What a peer takes is bounded by `gateway.max_frame`, and before it has shown the key by less.
     """
 
     def __init__(
@@ -94,11 +100,12 @@ class GatewayListener:
         if self.roster is None:
             if not self._warned:
                 self._warned = True
-                log.warning("gateway: worker %s: %s", greeting.worker_key, _APP_HAS_EVENTS)
+                log.warning("gateway: worker %.100s: %s", greeting.worker_key, _APP_HAS_EVENTS)
             return None
         peer = link.transport.get_extra_info("peername")
         key = (peer[0] if peer else "", greeting.worker_key)
-        log.info("gateway: worker %s of %s is here", greeting.worker_key, peer_of(link.transport))
+        name = greeting.worker_key
+        log.info("gateway: worker %.100s of %s is here", name, peer_of(link.transport))
         return self.roster.join(key, link, OURS if greeting.pushline else 0)
 
     def refuse(self, transport: asyncio.BaseTransport, error: BadFrameError) -> None:
@@ -113,12 +120,15 @@ class Link(Paced):
 
     __slots__ = (
         "_fault",
+        "_finished",
         "_frames",
         "_greeted",
         "_listener",
         "_out",
         "_over",
         "_reader",
+        "_size",
+        "_unproven",
         "_worker",
     )
 
@@ -128,8 +138,11 @@ class Link(Paced):
         self._reader = FrameReader(listener.settings.max_frame)
         self._frames: list[Frame] = []
         self._out: list[bytes] = []
+        self._size = 0  # bytes of `_out`
+        self._finished = False  # it is sent nothing more
         self._fault: BadFrameError | None = None  # why it ends, once its frames are worked off
         self._greeted = not listener.settings.secret
+        self._unproven = 0  # bytes that came before the key
         self._over = False  # it sends nothing more
         self._worker: Worker | None = None
 
@@ -143,6 +156,7 @@ class Link(Paced):
             return
         listener.links.add(self)
         notice_the_dead(transport)
+        notice_the_hung(transport)
         if not self._greeted:
             listener.wheel.schedule(self, listener.greeting_ticks, Link.never_greeted)
 
@@ -152,6 +166,8 @@ class Link(Paced):
         except BadFrameError as error:
             self._fault = error
         self.work()
+        if not self._greeted:
+            self._doubt(len(data))
 
     def eof_received(self) -> bool:
         """It sends nothing more. What a worker was sent until now may still reach it."""
@@ -161,10 +177,9 @@ class Link(Paced):
         return True
 
     def resume_writing(self) -> None:
-        self._flush()
-        super().resume_writing()
-        if self._worker is not None and not self._stalled:
-            self._worker.roster.unstick(self._worker)
+        self._stalled = False
+        self._flush()  # which may be too much again
+        self.work()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.wheel.cancel(self)
@@ -180,7 +195,8 @@ class Link(Paced):
     def close(self) -> None:
         """Send what waits, then end."""
         self._frames.clear()
-        self._flush()
+        self._write()
+        self._leave()  # what its clients do while it ends is for another
         self.transport.close()
         self._listener.wheel.schedule(self, self._listener.close_ticks, Link.abort)
 
@@ -192,25 +208,37 @@ class Link(Paced):
 
     @property
     def stalled(self) -> bool:
-        """It does not take what it is sent."""
-        return self._stalled
+        """It does not take what it is sent, or not all of it at once."""
+        return self._stalled or self._size > PASS_BYTES
 
     def post(self, frame: bytes) -> None:
         """Send a frame with all others of this pass of the event loop, in their order."""
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self._out.append(frame)
+        self._size += len(frame)
+        if self._size > MOST_BYTES and self._stalled:
+            self._cut(BadFrameError("limit", "does not take what it is told"))
 
     def hand_over(self) -> None:
         """Another has this worker's clients: what was sent until now is the last."""
         self._worker = None
-        self._flush(ending=True)
+        self._write()
+        self._finished = True
         if not self.transport.is_closing():
             self.transport.write_eof()
 
-    def _flush(self, *, ending: bool = False) -> None:
-        if self._out and (ending or not self._stalled):
-            out, self._out = self._out, []
+    def _flush(self) -> None:
+        if self._stalled:
+            return
+        self._write()
+        if self._worker is not None and self._worker.stuck:
+            self._worker.roster.unstick(self._worker)
+
+    def _write(self) -> None:
+        """All that waits, or nothing where it would not be taken any more."""
+        out, self._out, self._size = self._out, [], 0
+        if out and not self._finished and not self.transport.is_closing():
             self.transport.write(b"".join(out))
 
     # --- from it --------------------------------------------------------------------------------
@@ -224,14 +252,16 @@ class Link(Paced):
                     break
                 done += 1
         except BadFrameError as error:
-            self._cut(error)
+            self._end(error)
             return False
         del frames[:done]
         return bool(frames)
 
     def caught_up(self) -> None:
+        if self.transport.is_closing():
+            return
         if self._fault is not None:
-            self._cut(self._fault)
+            self._end(self._fault)
         elif self._over:
             self.close()
         else:
@@ -255,7 +285,9 @@ class Link(Paced):
             self._leave_out(frame, fault_of(error))
             return True
         if answer is not None:
-            self.post(encode_answer(answer(result)))
+            payload = encode_answer(answer(result))
+            outbox.credit -= len(frame.ext) + len(payload)  # by which goes what it took
+            self.post(payload)
         return True
 
     def _must_wait(self, command: Command[Any]) -> bool:
@@ -282,8 +314,12 @@ class Link(Paced):
         greeting = self._listener.check_key(frame.body)
         self._greeted = True
         self._listener.wheel.cancel(self)
-        if frame.cmd == Cmd.WORKER_CONNECT and self._worker is None:
+        if frame.cmd == Cmd.WORKER_CONNECT and self._may_have_clients:
             self._worker = self._listener.enlist(self, greeting)
+
+    @property
+    def _may_have_clients(self) -> bool:
+        return self._worker is None and not self._finished and not self._over
 
     def _pause(self, frame: Frame) -> None:
         if (route := self._route(frame)) is not None and route.worker is not None:
@@ -297,8 +333,7 @@ class Link(Paced):
         """That of one of this worker's clients."""
         connection = self._listener.node.hub.connections.get(frame.connection_id)
         route = connection.state if connection is not None else None
-        mine = isinstance(route, Route) and route.worker is self._worker
-        return cast(Route, route) if mine else None
+        return route if isinstance(route, Route) and route.worker is self._worker else None
 
     def _ping(self, frame: Frame) -> None:
         """A sign of life."""
@@ -308,11 +343,26 @@ class Link(Paced):
         if worker is not None:
             worker.roster.leave(worker)
 
+    def _doubt(self, size: int) -> None:
+        """It has sent so much more, and not its key."""
+        self._unproven += size
+        if self._unproven > LONGEST_GREETING and not self._frames:
+            self._cut(BadFrameError("auth", "has not sent its key first"))
+
+    def _end(self, error: BadFrameError) -> None:
+        """End it because of what it has sent, behind the answers to what came before."""
+        if self._greeted:
+            self._listener.refuse(self.transport, error)
+            self.close()
+        else:
+            self._cut(error)
+
     def _cut(self, error: BadFrameError) -> None:
         """End it without a word."""
-        self._frames.clear()
-        self._listener.refuse(self.transport, error)
-        self.transport.abort()
+        if not self.transport.is_closing():
+            self._frames.clear()
+            self._listener.refuse(self.transport, error)
+            self.transport.abort()
 
 
 _LINK: dict[int, Callable[[Link, Frame], None]] = {

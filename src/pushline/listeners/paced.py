@@ -34,8 +34,9 @@ class Paced(asyncio.Protocol, Item):
         """Take what can be taken now, and read on only when nothing is left."""
         if self._waiting or self._stalled or self.transport.is_closing():
             return
+        starved = self._outbox.credit <= 0  # others were before it
         if self.take():
-            self._wait()
+            self._wait(starved)
         else:
             self.caught_up()
 
@@ -52,10 +53,10 @@ class Paced(asyncio.Protocol, Item):
         if not self._stalled:
             self.transport.resume_reading()
 
-    def _wait(self) -> None:
+    def _wait(self, starved: bool) -> None:
         self._waiting = True
         self.transport.pause_reading()
-        self._outbox.after_pass(self._go_on)
+        self._outbox.after_pass(self._go_on, starved=starved)
 
     def _go_on(self) -> None:
         self._waiting = False

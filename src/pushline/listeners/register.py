@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+from itertools import islice
 from typing import cast
 
 from pushline.codecs import register_lines
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 PATIENCE = 10.0
 """Seconds that a peer has to say who it is (PHP's Register has the same), and that a worker has to
 take a list. Who is known may be silent for ever: on one machine, PHP's gateways and workers are."""
+FEW = 50
+"""Workers that are told in one pass of the event loop."""
 
 
 class RegisterListener:
@@ -35,8 +38,8 @@ class RegisterListener:
         self._connections = connections
         self._gateways: dict[str, RegisterPeer] = {}
         self._workers: dict[RegisterPeer, None] = {}  # in their order
-        self._line = b""  # the list as it goes out; empty: it has changed
-        self._telling = False
+        self._untold: dict[RegisterPeer, None] = {}  # who has not been sent the newest list
+        self._line = b""  # that list as it goes out; empty: it has changed
 
     @property
     def gateways(self) -> tuple[str, ...]:
@@ -101,6 +104,7 @@ class RegisterListener:
         """It is gone."""
         self.peers.discard(peer)
         self._workers.pop(peer, None)
+        self._untold.pop(peer, None)
         self.leave_gateway(peer.address, peer)
 
     def tell(self, peer: "RegisterPeer") -> None:
@@ -113,14 +117,17 @@ class RegisterListener:
         """Tell all workers: once for what changes in one pass of the loop, as when many gateways
         start together."""
         self._line = b""
-        if not self._telling:
-            self._telling = True
-            asyncio.get_running_loop().call_soon(self._tell_all)
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
+        self._untold |= self._workers
 
-    def _tell_all(self) -> None:
-        self._telling = False
-        for peer in tuple(self._workers):
+    def _tell_some(self) -> None:
+        """A few in each pass, so that browsers need not wait until thousands are told."""
+        for peer in tuple(islice(self._untold, FEW)):
+            del self._untold[peer]
             self.tell(peer)
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
 
 class RegisterPeer(asyncio.Protocol, Item):

@@ -9,6 +9,7 @@ from pushline.connection import Connection
 from pushline.errors import SerializedError
 from pushline.heartbeat import Heartbeat
 from pushline.messages import NO_WORKER
+from pushline.names import client_id_of
 from pushline.session import serialized
 from pushline.wheel import Item, Wheel
 
@@ -52,6 +53,12 @@ class Route(Item):
         self.worker: Worker | None = None
         self.waiting: list[str | bytes] = []
         self.paused = 0
+
+    @property
+    def client_id(self) -> str:
+        """As others know it."""
+        address = self.place.local_ip << 16 | self.place.local_port
+        return client_id_of(address, self.connection.id)
 
 
 class Worker(Item):
@@ -125,10 +132,14 @@ class Roster:
         self._release(worker)
 
     def unstick(self, worker: Worker) -> None:
-        """Its link takes something again."""
-        stuck, worker.stuck = worker.stuck, {}
-        for route in stuck:
-            self.resume(route, STALLED)
+        """Its link takes something again: those that have waited longest go first."""
+        stuck = worker.stuck
+        for route in tuple(stuck):
+            if worker.link.stalled:
+                return
+            if route in stuck:
+                del stuck[route]
+                self.resume(route, STALLED)
 
     def _move(self, before: Worker, worker: Worker) -> None:
         self._wheel.cancel(before)
@@ -170,14 +181,16 @@ class Roster:
         worker = route.worker or (self._worker_of(route) if route.told else None)
         if worker is not None:
             self._see_off(route, worker)
-        elif route.told:
+        elif route.told or route.waiting:
             self._hold(route)
         else:
             self._forget(route)
 
     def pause(self, route: Route, why: int) -> None:
         """Read nothing from it, and expect no sign of life, for one more reason."""
-        if not route.paused and not route.gone:
+        if route.gone:
+            return
+        if not route.paused:
             route.connection.pause_reading()
             self._heartbeat.stop(route.connection)
         route.paused |= why
@@ -187,8 +200,7 @@ class Roster:
         if route.paused & why:
             route.paused &= ~why
             if not route.paused:
-                if not route.connection.sealed:
-                    self._heartbeat.start(route.connection)
+                self._heartbeat.start(route.connection)
                 route.connection.resume_reading()
 
     def _worker_of(self, route: Route) -> Worker | None:
@@ -252,7 +264,7 @@ class Roster:
     def _give_up(self, route: Route) -> None:
         self._forget(route)
         if not route.gone:
-            log.warning("no worker for %s: it is asked to reconnect", route.connection.id)
+            log.warning("no worker for %s: it is asked to reconnect", route.client_id)
             route.connection.close(NO_WORKER)
 
     def _forget(self, route: Route) -> None:
