@@ -105,6 +105,13 @@ def test_a_line_has_a_time_a_level_and_its_text(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("root")
+def test_a_line_says_which_process_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "100%s sure")
+    logging.getLogger("pushline.any").info("text: %s", "why")
+    assert capsys.readouterr().err.endswith(" INFO    100%s sure: text: why\n")
+
+
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(
     ("level", "words"),
     [

@@ -314,6 +314,23 @@ def test_without_a_handler_messages_are_dropped(app: App) -> None:
         browser.settle()
 
 
+def test_what_is_known_of_a_client_is_always_right_here(app: App, seen: Seen) -> None:
+    @app.on_message
+    async def message(client: Client, data: str) -> None:
+        await app.gateway.bind_uid(client.id, data)
+        seen.append((await client.refresh(), client.uid, app.process))
+
+    @app.on_close
+    async def closed(client: Client, reason: Close) -> None:
+        seen.append(await client.refresh())
+
+    with serving(app) as server:
+        with server.connect() as browser:
+            browser.send_text("ann")
+            assert seen.wait(1) == [(True, "ann", 0)]
+        assert seen.wait(2)[1:] == [False]
+
+
 # --- the queue ----------------------------------------------------------------------------------
 
 

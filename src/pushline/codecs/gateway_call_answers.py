@@ -4,7 +4,7 @@ Every function raises BadFrameError ("serialized") for what is no answer to its 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from pushline.codecs.php_serialize import Value, loads, plain_session
 from pushline.commands import Session
@@ -14,7 +14,7 @@ from pushline.names import client_id_of
 LAST_CONNECTION: Final = 2**32 - 1
 """The largest connection_id; 0 is none."""
 
-Fields = Mapping[object, Value]
+Fields = Mapping[Any, Value]
 """What a select tells of one connection: by the names of the fields."""
 
 
@@ -49,7 +49,7 @@ def clients_by_name_in(place: int, payload: bytes) -> dict[str, list[str]]:
 def selected_in(payload: bytes) -> dict[int, Fields]:
     """What was selected of each connection."""
     items = _array(_value(payload)).items()
-    return {_connection(number): {**_array(fields)} for number, fields in items}
+    return {_connection(number): _array(fields) for number, fields in items}
 
 
 def uid_in(fields: Fields) -> str | None:

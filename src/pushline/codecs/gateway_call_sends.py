@@ -113,7 +113,7 @@ def _group_parts(command: SendToGroup) -> Parts:
         ext = _json({"group": command.groups, "exclude": exclude})
         return encode(Cmd.SEND_TO_GROUP, flag=flag_of(message), ext=ext, body=message.data)
 
-    excluded = by_place(command.exclude)
+    excluded = by_place(sorted(command.exclude))
     return Parts({place: frame(as_map(ids)) for place, ids in excluded.items()}, frame(None))
 
 
@@ -134,7 +134,7 @@ def _to_all(command: SendToAll) -> Call[Sent]:
         check_utype(command.utype)
         return _to_selected(command, {}, bound=True)
     message = command.message
-    excluded = by_place(command.exclude)
+    excluded = by_place(sorted(command.exclude))
     frames = {
         place: _to_all_frame(message, _json({"exclude": as_map(ids)}))
         for place, ids in excluded.items()

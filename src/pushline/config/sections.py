@@ -169,7 +169,7 @@ class Gateway:
     advertise: tuple[Address, ...] = setting(
         ONE_ADDRESS,
         "",
-        "The IPv4 address and port by which others reach it; empty: where it listens.",
+        "The IPv4 address by which others reach it; empty: where it listens.",
     )
     secret: str = setting(SECRET, "", "The key that clients and workers have to send first.")
     events: str = setting(
@@ -194,7 +194,7 @@ class Register:
     listen: tuple[Address, ...] = setting(
         ADDRESSES,
         [],
-        "Where gateways, workers and clients connect to this Register; empty: nowhere.",
+        "Where gateways, workers and clients find each other; empty: nowhere.",
         flag="--register",
         metavar="H:P",
     )

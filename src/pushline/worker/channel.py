@@ -12,6 +12,7 @@ import time
 
 import msgspec
 
+CHUNK = 65536
 LAST_MOMENT = 1.0
 """Seconds that an orphan has besides those of its stop."""
 
@@ -42,11 +43,13 @@ class Channel:
         plug.setblocking(True)
         plug.set_inheritable(False)  # else a process of the application would keep it open
         self._plug = plug
-        self._lines = plug.makefile("rb")
 
     def task(self) -> Task:
         """What to do; waits for it. Raises msgspec.DecodeError if the supervisor ends instead."""
-        return msgspec.json.decode(self._lines.readline(), type=Task)
+        line = b""
+        while not line.endswith(b"\n") and (more := self._plug.recv(CHUNK)):
+            line += more
+        return msgspec.json.decode(line, type=Task)
 
     def report(self, report: Report) -> None:
         """Say it; a supervisor that is no more is not there to hear it."""
@@ -65,7 +68,7 @@ class Channel:
         ).start()
 
     def _watch(self, seconds: float) -> None:
-        while self._lines.readline():
+        while self._plug.recv(CHUNK):
             continue
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(seconds + LAST_MOMENT)

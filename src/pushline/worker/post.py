@@ -97,9 +97,11 @@ class Post:
     async def _follower(self) -> Child:
         """Tried again until it is ready."""
         while True:
+            if self._delay:
+                log.info("%s: another is started in %g s", self, self._delay)
             await asyncio.sleep(self._delay)
             self._delay = min(self._delay * 2 or FIRST, MOST)
             try:
                 return await self._launch()
             except AppError as error:
-                log.warning("%s: %s; trying again in %g s", self, error, self._delay)
+                log.warning("%s: %s", self, error)

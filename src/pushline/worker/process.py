@@ -5,6 +5,7 @@ processes.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,11 +17,12 @@ import uvloop
 
 from pushline.app.application import App
 from pushline.app.load import load_app
-from pushline.config import Config, read
+from pushline.config import Config
 from pushline.ending import LAST_MOMENT, end_without_threads
 from pushline.errors import PushlineError
 from pushline.logs import configure
 from pushline.worker.channel import Channel, Report, Task
+from pushline.worker.settings import load
 from pushline.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ def _configured(task: Task, key: str) -> Config:
     for dotted, text in task.flags.items():
         section, _, name = dotted.partition(".")
         flags[section, name] = text
-    config = read(Path(task.path) if task.path else None, os.environ, flags)
+    config = load(Path(task.path) if task.path else None, os.environ, flags)
     configure(config.log.level, f"process {_index(key)}")
     return config
 
@@ -74,35 +76,37 @@ def _run(config: Config, key: str, channel: Channel, *, follows: bool) -> None:
 
 
 async def _work(config: Config, app: App, key: str, channel: Channel, follows: bool) -> None:
-    stopped: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopped.put_nowait, None)
-    signalled = asyncio.ensure_future(stopped.get())
+    told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
     worker = Worker(config, app, key)
-    if not await _started(worker, signalled, follows):
-        return
-    channel.report(Report(True))
-    await signalled
-    log.info("stopping")
-    stopping = asyncio.ensure_future(worker.stop(config.worker.stop_time))
-    again = asyncio.ensure_future(stopped.get())
-    await asyncio.wait((stopping, again), return_when=asyncio.FIRST_COMPLETED)
-    if stopping.done():
-        stopping.result()
+    if await _started(worker, told, follows):
+        _settle_memory()
+        channel.report(Report(True))
+        await told.wait()
+        log.info("stopping")
+        await worker.stop(config.worker.stop_time)
     worker.end()
 
 
-async def _started(worker: Worker, signalled: "asyncio.Future[None]", follows: bool) -> bool:
-    """False where a signal came first. Raises AppError."""
+async def _started(worker: Worker, told: asyncio.Event, follows: bool) -> bool:
+    """False where it was told to stop first. Raises AppError."""
     starting = asyncio.ensure_future(worker.start(follows=follows))
-    await asyncio.wait((starting, signalled), return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.ensure_future(told.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
+        stopping.cancel()
         starting.result()
         return True
     starting.cancel()
     await asyncio.wait((starting,), timeout=LAST_MOMENT)
-    worker.end()
     return False
+
+
+def _settle_memory() -> None:
+    """What is there now stays: no collection has to look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

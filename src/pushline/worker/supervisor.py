@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pushline import __version__
-from pushline.config import Config, read
+from pushline.config import Config
 from pushline.config.sources import Name
-from pushline.errors import AppError, ConfigError
+from pushline.errors import AppError
 from pushline.logs import configure
 from pushline.worker.channel import Task
 from pushline.worker.child import Plan, directory, start
 from pushline.worker.control import Control, Say, path_of
 from pushline.worker.post import Post
+from pushline.worker.settings import load
 
 log = logging.getLogger(__name__)
 
@@ -37,27 +38,20 @@ def run_worker(path: Path | None, environ: Mapping[str, str], flags: Mapping[Nam
     reload takes new ones, but those of the supervisor itself: `worker` and `log`. Raises
     ConfigError; AppError where the application does not start.
     """
-    config = read(path, environ, flags)
-    check(config)
+    config = load(path, environ, flags)
     configure(config.log.level)
     task = Task(
         str(path.absolute()) if path else None, {".".join(key): flags[key] for key in flags}
     )
-    name = config.worker.name or f"{config.app.load}-{secrets.token_hex(RANDOM)}"
+    name = config.worker.name or _new_name(config.app.load)
     plan = Plan(task, environ, config.app.load, name, directory())
     asyncio.run(_supervise(config, plan))
     return 0
 
 
-def check(config: Config) -> None:
-    """Raises ConfigError where a worker lacks something."""
-    if not config.app.load:
-        raise ConfigError("a worker runs an application: name it, as in `pushline worker chat:app`")
-    if not config.register.join:
-        raise ConfigError(
-            "a worker asks a Register for its gateways: name it, as in `--register "
-            "127.0.0.1:1236`, or set register.join"
-        )
+def _new_name(app: str) -> str:
+    """For as long as this supervisor lives; a worker_key has a colon behind it."""
+    return f"{app.replace(':', '.')}-{secrets.token_hex(RANDOM)}"
 
 
 class Supervisor:

@@ -9,11 +9,10 @@ from pushline.app.application import App
 from pushline.app.running import Running
 from pushline.codecs.gateway_frames import Cmd, Frame, encode
 from pushline.config import Config
-from pushline.errors import ClientError, RejectedError, UnavailableError
+from pushline.errors import ClientError, UnavailableError
 from pushline.gatewayworker.executor import WireExecutor
-from pushline.gatewayworker.link import DOUBT, Link
+from pushline.gatewayworker.link import Link
 from pushline.gatewayworker.role import Role, worker_greeting
-from pushline.memory import Garbage
 from pushline.metrics import Metrics
 from pushline.wheel import Ticker, Wheel
 from pushline.worker.clients import Clients
@@ -32,8 +31,8 @@ READ: Final = 2.0
 LAST: Final = 0.1
 """The share of the time to stop that is left for the last handlers, and then for on_stop."""
 PROBE: Final = 0.1
-"""Seconds between two frames to a gateway that has ended its side of a link: if it is gone, the
-first is answered by its system, and the second finds that."""
+"""Seconds between two frames to a gateway that has ended its side of a link: if it has ended both,
+as PHP's do, or is gone, its system says so to the first, and the second finds that."""
 PATIENCE: Final = 10.0
 """Seconds until this process is told to stop, when a gateway has given its clients to another."""
 
@@ -78,7 +77,6 @@ class Worker:
             on_open=self._opened,
             on_event=self._happened,
             on_end=self._left,
-            on_lost=self._lost,
         )
 
     # --- start --------------------------------------------------------------------------------
@@ -103,27 +101,32 @@ class Worker:
         except TimeoutError:
             log.warning("not every gateway answers within %g s; going on without", READY)
         await self._spare.stop()
-        Garbage(self.wheel, self.metrics).start()
 
     # --- links --------------------------------------------------------------------------------
 
-    def _opened(self, link: Link) -> None:
-        line = self._reach.lines[link] = Line(link, self._reach, self._reach.hand_on)
-        self._clients[link] = Clients(
-            self.running.desk, self.running.runner, self._on_connect, line
-        )
+    def _opened(self, link: Link) -> Clients:
+        """It is there: by its first event, or by what its opening says later."""
+        if link not in self._clients:
+            line = self._reach.lines[link] = Line(link, self._reach, self._reach.hand_on)
+            self._clients[link] = Clients(
+                self.running.desk, self.running.runner, self._on_connect, line
+            )
+            link.lost.add_done_callback(lambda _: self._lost(link))
+        return self._clients[link]
 
     def _happened(self, link: Link, event: Frame) -> None:
-        self._clients[link].take(event)
+        clients = self._clients.get(link)
+        if clients is None:
+            clients = self._opened(link)
+        clients.take(event)
 
     def _left(self, link: Link) -> None:
         """The gateway has ended its side: for another process in our place, or it is gone."""
+        self._opened(link)
         line = self._reach.lines[link]
         line.is_left = True
         line.nothing_more()
-        if not link.ours:  # PHP's end both sides at once
-            link.lose(_ended(line))
-        elif not self._stopping:
+        if not self._stopping:
             self._probe(line)
             self._loop.call_later(PROBE, self._probe, line)
             self._loop.call_later(PATIENCE, self._give_up, line)
@@ -171,10 +174,10 @@ class Worker:
     async def _take_leave(self, seconds: float) -> None:
         """Get no more events: read the links to their end, which the gateways make."""
         lines = [*self._reach.lines.values()]
-        if all(line.link.ours for line in lines):
-            await _done([line.read for line in lines], HANDED_OVER)
-        else:
+        if any(self._clients[line.link] and not line.link.ours for line in lines):
             await self._handled(seconds)  # what PHP's send behind that is lost: as little as can be
+        else:
+            await _done([line.read for line in lines], HANDED_OVER)
         staying = [line for line in lines if not line.read.done()]
         if staying:
             await _done([asyncio.ensure_future(line.written()) for line in staying], READ)
@@ -206,12 +209,3 @@ async def _done(futures: Sequence[asyncio.Future[None]], seconds: float) -> None
     """Wait for all of them, for so long at most."""
     if futures:
         await asyncio.wait(futures, timeout=seconds)
-
-
-def _ended(line: Line) -> ClientError:
-    if line.link.loop.time() - line.since < DOUBT:
-        return RejectedError(
-            f"{line.link} ended the connection at our greeting: is its key (gateway.secret; "
-            "PHP's secretKey) another than ours?"
-        )
-    return UnavailableError(f"{line.link} has ended the connection")
