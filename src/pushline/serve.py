@@ -89,6 +89,7 @@ def banner(service: Service, descriptors: int) -> list[str]:
     lines += [f"  back ends   {at}   one line of JSON, one push" for at in service.text]
     lines += [f"  gateway     {at}   GatewayWorker's clients and workers" for at in service.gateway]
     lines += [f"  register    {at}" for at in service.register]
+    lines += [f"  cluster     {_cluster(config)}"] if config.broker.urls else []
     lines += [f"  operators   http://{at}/ready  http://{at}/metrics" for at in service.http]
     pages = [at for at in service.demo if not at.path]  # no browser opens a Unix socket
     lines += [f"  application {_application(config)}"] if config.events != "nobody" else []
@@ -116,6 +117,11 @@ _PROOFS = {
     "token": "a token is needed",
     "app": "the application decides",
 }
+
+
+def _cluster(config: Config) -> str:
+    count = len(config.broker.urls)
+    return "Redis" if count == 1 else f"{count} Redises"
 
 
 def _application(config: Config) -> str:

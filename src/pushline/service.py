@@ -8,6 +8,10 @@ from ipaddress import IPv4Address
 
 from pushline.app.application import App
 from pushline.app.running import Running
+from pushline.brokers.base import Broker
+from pushline.brokers.redis import RedisBroker
+from pushline.claims import ClaimedSessions
+from pushline.cluster import Cluster
 from pushline.config import Address, Config
 from pushline.connection import Connection
 from pushline.gatewayworker.register_client import RegisterClient
@@ -43,6 +47,14 @@ FEW = 100
 """Connections that may be closed together in any case when the server drains."""
 
 
+def _address_of(config: Config) -> int | None:
+    """The first part of client_ids, where others have to find this node by it."""
+    address = config.gateway_address
+    if address is None or not address.port:
+        return None
+    return int(IPv4Address(address.host)) << 16 | address.port
+
+
 class Service:
     """A whole server in the running event loop; `tick` is the wheel's resolution in seconds, `draw`
     gives candidates for connections' ids.
@@ -64,7 +76,13 @@ class Service:
         self.metrics = Metrics()
         self.hub = Hub(draw)
         self.wheel = Wheel(tick)
-        self.node = Node(self.hub, Outbox(loop, config.limits.queue, self.metrics))
+        self.node = Node(
+            self.hub, Outbox(loop, config.limits.queue, self.metrics), _address_of(config)
+        )
+        self.broker = self._new_broker()
+        self.cluster = (
+            Cluster(self.node, self.broker, config.broker.timeout) if self.broker else None
+        )
         self.websocket: list[Address] = []
         self.text: list[Address] = []
         self.http: list[Address] = []
@@ -72,7 +90,7 @@ class Service:
         self.gateway: list[Address] = []
         self.register: list[Address] = []
         self._heartbeat = self._new_heartbeat()
-        self._text = TextListener(config, self.node, self.wheel, self.metrics)
+        self._text = TextListener(config, self.node, self.wheel, self.metrics, self.cluster)
         self._sessions = self._new_sessions()
         self._running = self._new_running(app) if app else None
         self._roster = self._new_roster() if config.events == "workers" else None
@@ -92,14 +110,16 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """It takes new connections."""
-        return bool(self._public)
+        """It takes new connections, and is one of its cluster, if it is in one."""
+        return bool(self._public) and (self.broker is None or self.broker.ready)
 
     async def start(self) -> None:
         """Open every port; raises ConfigError where one cannot be had."""
         try:
+            if self.cluster:
+                await self.cluster.start()
             if self._running:
-                await self._running.start(self.node)
+                await self._running.start(self.cluster or self.node)
             await self._open_gateway()  # first: client_ids begin with its address
             await self._open_text()  # then: the demo page names its address
             await self._open_websocket()
@@ -136,6 +156,8 @@ class Service:
         await self._last_words()
         if self._running:
             await self._running.stop(max(0.0, end - loop.time()) / 2 + LAST_HANDLERS)
+        if self.broker:
+            await self.broker.stop()
 
     def stop(self) -> None:
         """End at once everything that is left."""
@@ -159,6 +181,7 @@ class Service:
                 "back_ends": (len(self._text.back_ends), "Connections on the text port."),
                 "gateway_links": (len(self._gateway.links), "GatewayWorker's clients and workers."),
                 "workers": (len(self._workers()), "Workers that get events."),
+                **self._cluster_gauges(),
                 "events_waiting": (
                     self._roster.events_waiting if self._roster else 0,
                     "What clients did that waits for a worker.",
@@ -180,17 +203,25 @@ class Service:
             }
         )
 
+    def _new_broker(self) -> Broker | None:
+        settings = self.config.broker
+        if not settings.urls:
+            return None
+        return RedisBroker(settings.urls, prefix=settings.prefix, timeout=settings.timeout)
+
     def _new_heartbeat(self) -> Heartbeat:
         beat = self.config.heartbeat
         return Heartbeat(self.wheel, ping=beat.ping, pong=beat.pong, timeout=beat.timeout)
 
     def _new_sessions(self) -> Sessions:
-        auth = self.config.auth
-        return Sessions(
-            self.hub,
-            self.wheel,
-            self._heartbeat,
-            self.metrics,
+        auth, shared = self.config.auth, (self.wheel, self._heartbeat, self.metrics)
+        if self.cluster is None or self.broker is None or auth.sessions == "all":
+            return Sessions(self.hub, *shared, policy=auth.sessions, challenge=auth.challenge)
+        return ClaimedSessions(
+            self.node,
+            self.cluster,
+            self.broker,
+            *shared,
             policy=auth.sessions,
             challenge=auth.challenge,
         )
@@ -328,6 +359,22 @@ class Service:
             if not self.metrics.open:
                 return
             await asyncio.sleep(self.wheel.tick)
+
+    def _cluster_gauges(self) -> dict[str, tuple[float, str]]:
+        """Of the broker's counts, which only grow; none where there is no cluster."""
+        if self.broker is None or self.cluster is None:
+            return {}
+        counts = self.broker.counts
+        return {
+            "broker_ready": (self.broker.ready, "Whether this node is one of its cluster."),
+            "broker_published": (counts.published, "Messages for other nodes, so far."),
+            "broker_failed": (counts.failed, "Those that may not have been sent."),
+            "broker_doubtful": (self.cluster.doubtful, "Of pushes that somebody here got."),
+            "broker_received": (counts.received, "Messages of other nodes, so far."),
+            "broker_strange": (counts.strange, "Messages of another version, dropped."),
+            "broker_reconnects": (counts.reconnects, "How often Redis was connected to again."),
+            "broker_gaps": (counts.gaps, "How often others' messages may have been missed."),
+        }
 
     @staticmethod
     def _close(servers: list[asyncio.Server]) -> None:

@@ -72,9 +72,16 @@ class Cmd(IntEnum):
     PAUSE = 230
     """Ours, between Pushline and Pushline only: stop reading this client, until RESUME."""
     RESUME = 231
+    HANDED_OVER = 232
+    """Ours, an event: another process has this worker's clients. Answers still come."""
 
 
-_EVENTS: Final = frozenset({Cmd.CONNECT, Cmd.MESSAGE, Cmd.CLOSE, Cmd.PING, Cmd.WEBSOCKET_CONNECT})
+_EVENTS: Final = frozenset(
+    {
+        *(Cmd.CONNECT, Cmd.MESSAGE, Cmd.CLOSE, Cmd.PING, Cmd.WEBSOCKET_CONNECT),
+        Cmd.HANDED_OVER,
+    }
+)
 _LETTERS: Final = frozenset(ascii_letters.encode())
 """What serialized data begins with. That of an object is among them: it is an answer like others,
 which whoever decodes it refuses, and the link goes on."""

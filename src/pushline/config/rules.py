@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pushline.config.sections import Config, public
+from pushline.config.sections import Broker, Config, public
 from pushline.config.values import size_text
 from pushline.errors import ConfigError
 
@@ -12,7 +12,7 @@ Rules = Iterator[tuple[bool, str]]
 
 def check(config: Config) -> None:
     """Raises ConfigError where settings would be unsafe, or contradict each other."""
-    for rules in (_ports, _gateway, _register, _logins, _numbers):
+    for rules in (_ports, _gateway, _register, _broker, _logins, _numbers):
         for holds, otherwise in rules(config):
             if not holds:
                 raise ConfigError(otherwise)
@@ -62,6 +62,19 @@ def _gateway(config: Config) -> Rules:
         gateway.events != "app" or bool(config.app.load),
         'gateway.events = "app" gives events to an application: name it, as in '
         "`pushline serve chat:app`",
+    )
+
+
+def _broker(config: Config) -> Rules:
+    yield (
+        bool(config.broker.urls) or config.broker == Broker(),
+        "broker.prefix and broker.timeout are for a cluster: set broker.urls",
+    )
+    address = config.gateway_address
+    yield (
+        not config.broker.urls or address is None or address.port > 0,
+        f"gateway.listen = {address} has no port yet, by which other nodes know this one: "
+        "name one, or set gateway.advertise",
     )
 
 

@@ -15,10 +15,12 @@ from pushline.config.values import (
     ONE_ADDRESS,
     ORIGINS,
     PATH,
+    PREFIX,
     SECRET,
     SOME_ADDRESSES,
     TCP_ADDRESSES,
     TOKENS,
+    URLS,
     WORD,
     Kind,
     Network,
@@ -233,6 +235,25 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class Broker:
+    """What connects this node to others: with it they act as one."""
+
+    urls: tuple[str, ...] = setting(
+        URLS,
+        [],
+        "The Redis or Valkey of the cluster, or several independent ones; empty: no cluster.",
+        flag="--broker",
+        metavar="URL",
+    )
+    prefix: str = setting(
+        PREFIX, "pushline:", "What its keys and channels begin with; another cluster needs another."
+    )
+    timeout: float = setting(
+        seconds(0.1, 60), 2, "How long a push or a question to other nodes may take."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """How a dead connection is noticed."""
 
@@ -312,6 +333,7 @@ class Config:
     gateway: Gateway = Gateway()
     register: Register = Register()
     worker: Worker = Worker()
+    broker: Broker = Broker()
     heartbeat: Heartbeat = Heartbeat()
     limits: Limits = Limits()
     shutdown: Shutdown = Shutdown()

@@ -14,6 +14,8 @@ Network = IPv4Network | IPv6Network
 
 LONGEST_SECRET = 512
 """Characters."""
+LONGEST_PREFIX = 64
+"""Characters."""
 MASK = "********"
 """Shown for a secret; everyone knows it, so it is none."""
 
@@ -120,9 +122,21 @@ def _secret(value: object) -> str:
     return text
 
 
+def _prefix(value: object) -> str:
+    text = _text(value)
+    if not 0 < len(text) <= LONGEST_PREFIX or not text.isascii() or " " in text:
+        raise RefusedError(value)
+    return text
+
+
 APPLICATION = Kind('MODULE:NAME, as in "chat:app", or "" for none', _application, quoted)
 WORD = Kind('a name without blanks, as in "chat-1", or "" for automatic', _word, quoted)
 PATH = Kind('a path, or "" for none', _text, quoted)
+PREFIX = Kind(
+    f'1 to {LONGEST_PREFIX} printable ASCII characters without blanks, as in "pushline:"',
+    _prefix,
+    quoted,
+)
 SECRET = Kind(
     f"printable text of at most {LONGEST_SECRET} characters, no space at either end, "
     "and not only asterisks, which mask one",
@@ -224,6 +238,19 @@ def _token(text: str) -> str:
     return text
 
 
+_URL = re.compile(r"(?:rediss?|unix|rediss?\+sentinel)://[^\s]+")
+_NEXT_URL = re.compile(r",\s*(?=[a-z+]+://)")
+"""Commas stand inside of URLs too, between Sentinels."""
+_PASSWORDS = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
+
+
+def _url(text: str) -> str:
+    masked = any(not password.strip("*") for password in _PASSWORDS.findall(text))
+    if not _URL.fullmatch(text) or not text.isprintable() or masked:
+        raise ValueError(text)
+    return text
+
+
 def _items_from_text(text: str) -> object:
     return [item.strip() for item in text.split(",")] if text.strip() else []
 
@@ -277,5 +304,14 @@ ADDRESSES = list_of(Address.parse, _ADDRESSES)
 SOME_ADDRESSES = list_of(Address.parse, f"one or more {_ADDRESSES}", least=1)
 TCP_ADDRESSES = list_of(_tcp, 'addresses, each "HOST:PORT"')
 NETWORKS = list_of(ip_network, 'networks, each as in "10.0.0.0/8" or "fd00::/8"')
+_urls = list_of(_url, 'URLs, each as in "redis://127.0.0.1:6379/0"')
+URLS = Kind(
+    _urls.allowed,
+    _urls.read,
+    lambda urls: f"[{', '.join(quoted(_PASSWORDS.sub(MASK, url)) for url in urls)}]",
+    lambda text: _NEXT_URL.split(text.strip()) if text.strip() else [],
+    secret=True,
+)
+"""Of Redises; they may hold passwords."""
 TOKENS = list_of(_token, 'names without blanks, each as in "chat" or "v1.json"')
 ORIGINS = list_of(_origin, 'origins as a browser sends them, each as in "https://example.com"')

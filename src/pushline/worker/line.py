@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Line:
     """Over one link, for as long as it is there.
 
-    `is_left` is whether the gateway has ended its side. `read` is done when nothing more comes.
+    `is_left` is whether the gateway has ended its side. `read` is done when no more events come.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Line:
     def _apply(self) -> None:
         if self._pauses and not (self._read_on or self._is_ended):
             self.link.pause_reading()
-        elif not self.read.done():
+        elif not self.is_left:
             self.link.resume_reading()
 
     # --- its end ------------------------------------------------------------------------------
@@ -95,12 +95,12 @@ class Line:
             await asyncio.wait((self._last,))
 
     async def part(self, seconds: float) -> None:
-        """Leave a gateway that has ended its side, which has so long to take the rest."""
+        """Leave a gateway that sends no more events, which has so long to take the rest."""
         self._is_ended = True
         await self.link.close(seconds)
 
     def nothing_more(self) -> None:
-        """It has been read to its end, or is lost."""
+        """No more events come from it."""
         if not self.read.done():
             self.read.set_result(None)
 

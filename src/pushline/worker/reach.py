@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Reach:
     """An Executor over a worker's links, so that all it does goes out in the order of the calls.
 
-    A gateway that has given this worker's clients to another process still takes what has no
-    answer, but answers nothing. So questions go the spare way then: also those that it has left
+    A gateway of PHP's that has given this worker's clients to another process still takes what has
+    no answer, but answers nothing, having ended its side. So questions go the spare way then: also those that it has left
     unanswered, which are asked again. Before `open` and after `close` everything does.
     """
 

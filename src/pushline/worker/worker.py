@@ -37,7 +37,8 @@ PATIENCE: Final = 10.0
 """Seconds until this process is told to stop, when a gateway has given its clients to another."""
 
 FLUSH: Final = 0.1
-"""Seconds for a system to send the rest; a gateway that has left does not say that it has it."""
+"""Seconds for a system to send the rest to a gateway of PHP's: as it has ended its side, it cannot
+say that it has it. Ours ends its side then."""
 
 PING: Final = encode(Cmd.PING)
 QUESTION: Final = encode(Cmd.IS_ONLINE)
@@ -118,10 +119,19 @@ class Worker:
         clients = self._clients.get(link)
         if clients is None:
             clients = self._opened(link)
-        clients.take(event)
+        if event.cmd == Cmd.HANDED_OVER:
+            self._handed_over(self._reach.lines[link])
+        else:
+            clients.take(event)
+
+    def _handed_over(self, line: Line) -> None:
+        """A gateway of ours has another process in our place; it goes on answering."""
+        line.nothing_more()
+        if not self._stopping:
+            self._loop.call_later(PATIENCE, self._give_up, line)
 
     def _left(self, link: Link) -> None:
-        """The gateway has ended its side: for another process in our place, or it is gone."""
+        """The gateway has ended its side: PHP's for another process in our place; or it is gone."""
         self._opened(link)
         line = self._reach.lines[link]
         line.is_left = True
@@ -198,10 +208,10 @@ class Worker:
 
         What is sent from now on, by on_stop or a handler that is late, goes another way.
         """
-        left = [line for line in self._reach.lines.values() if line.is_left]
+        left = [line for line in self._reach.lines.values() if line.read.done()]
         await _done([asyncio.ensure_future(line.written()) for line in left], seconds)
         self._reach.close()
-        await asyncio.gather(*(line.part(FLUSH) for line in left))
+        await asyncio.gather(*(line.part(FLUSH if line.is_left else seconds) for line in left))
         self._reach.go_on()
 
 
