@@ -287,6 +287,74 @@ async def _is_published(node: Node) -> bool:
         return False
 
 
+# --- ill ------------------------------------------------------------------------------------------
+
+
+async def test_a_redis_whose_memory_is_full_still_carries_messages_and_recovers(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = on_redis(A, redis_server.url), on_redis(B, redis_server.url)
+    async with started(a, b), redis_server.client() as client:
+        b.broker.subscribe(b"channel")
+        await a.sees(b"channel", 1)
+        await client.config_set("maxmemory", "1")
+        b.broker.present(b"user", 1)
+        await until(lambda: not (a.broker.ready or b.broker.ready))
+        assert await a.broker.publish(b"channel", b"") == 1
+        assert "the lease could not be renewed" in caplog.text
+        await client.config_set("maxmemory", "0")
+        await until(lambda: a.broker.ready and b.broker.ready)
+        assert await a.broker.whereabouts([b"user"]) == [{B: 1}]
+        assert a.broker.counts.reconnects == b.broker.counts.reconnects == 0
+
+
+async def test_scripts_that_redis_has_forgotten_are_sent_again(redis_server: RedisServer) -> None:
+    a, b = on_redis(A, redis_server.url), on_redis(B, redis_server.url)
+    async with started(a, b), redis_server.client() as client:
+        await client.script_flush()
+        assert await a.broker.claim(b"user", ONE, None) is None
+        await client.script_flush()
+        assert await b.broker.claim(b"user", ONE, None) == Holder(A, ONE)
+        await client.script_flush()
+        a.broker.release(b"user", ONE)
+        await until(lambda: _is_free(b))
+
+
+async def _is_free(asking: Node) -> bool:
+    return await asking.broker.claim(b"user", ONE, None) is None
+
+
+async def test_a_claim_that_was_not_answered_in_time_is_taken_back(
+    redis_server: RedisServer,
+) -> None:
+    a, b = (on_redis(name, redis_server.url, times=PATIENT) for name in (A, B))
+    async with started(a, b):
+        redis_server.pause()
+        with pytest.raises(UnavailableError):
+            await a.broker.claim(b"user", ONE, None)
+        redis_server.resume()
+        await until(lambda: a.broker.ready and b.broker.ready)
+        assert await b.broker.claim(b"user", TWO, None) is None
+
+
+async def test_a_node_stops_though_redis_hangs(redis_server: RedisServer) -> None:
+    a = on_redis(A, redis_server.url, times=PATIENT)
+    await a.start()
+    redis_server.pause()
+    begun = time.monotonic()
+    await a.broker.stop()
+    assert time.monotonic() - begun < 2
+    assert not a.broker.ready
+
+
+async def test_a_node_stops_though_there_is_no_redis(redis_server: RedisServer) -> None:
+    a = on_redis(A, redis_server.url)
+    await a.start()
+    redis_server.kill()
+    await until(lambda: not a.broker.ready)
+    await a.broker.stop()
+
+
 # --- slow -----------------------------------------------------------------------------------------
 
 

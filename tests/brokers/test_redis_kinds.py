@@ -1,12 +1,14 @@
 """The kinds of Redis that there are, and those that are refused."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pushline.errors import ConfigError, UnavailableError
+from tests.brokers.node_process import NodeProcess
 from tests.brokers.nodes import QUICK, A, B, Node, on_redis, started, until
 from tests.brokers.servers import RedisServer
 from tests.certificates import Authority
@@ -85,6 +87,24 @@ async def test_a_user_who_may_not_publish_is_told_so(tmp_path: Path) -> None:
             with pytest.raises(UnavailableError, match="NOPERM"):
                 await node.broker.publish(b"channel", b"")
             assert node.broker.counts.failed == 1
+
+
+async def test_a_user_who_may_not_end_connections_is_told_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rights = "node on >secret ~* &* +@all -client|kill"
+    with RedisServer(tmp_path, "--user", *rights.split()) as server:
+        url = f"redis://node:secret@127.0.0.1:{server.port}"
+        a = on_redis(A, url)
+        with NodeProcess(url, "test:", B) as b:
+            b.process.send_signal(signal.SIGSTOP)
+            async with started(a):
+                await until(lambda: "does not let us end the connection" in caplog.text)
+                await until(lambda: _is_alone(a))
+
+
+async def _is_alone(node: Node) -> bool:
+    return await node.broker.nodes() == (node.name,)
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:

@@ -138,6 +138,21 @@ async def test_who_starts_with_the_name_of_a_dead_node_waits_for_its_lease(
             assert await second.broker.claim(USER, MINE, None) is None
 
 
+async def test_what_a_dead_node_of_the_same_name_had_is_taken_away_first(
+    shared_redis: RedisServer,
+) -> None:
+    async with shared_redis.client() as client:
+        users = [f"user{number}" for number in range(25_000)]
+        pairs = [part for user in users for part in (user, 1)]
+        await client.hset("first:presence:" + A, items=pairs)
+        await client.hset("first:node:" + A, items=["name", "a", "client", 0])
+        await client.zadd("first:nodes", {A: 1})
+        await client.set("first:claim:user7", f"{A} {CLIENT}")
+        a = on_redis(A, shared_redis.url, prefix="first:")
+        async with started(a):
+            assert not await client.exists("first:claim:user7", "first:presence:" + A)
+
+
 async def test_who_starts_with_the_name_of_a_living_node_does_not_start(
     shared_redis: RedisServer,
 ) -> None:
