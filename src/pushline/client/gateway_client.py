@@ -1,7 +1,6 @@
 """The verbs over GatewayWorker's wire, for Python back ends: to PHP's gateways and to ours."""
 
 from collections.abc import Coroutine, Iterable
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -9,7 +8,6 @@ from pushline.client import loop_thread
 from pushline.errors import UnavailableError
 from pushline.gateway import Gateway, SyncGateway
 from pushline.gatewayworker.executor import TIMEOUT
-from pushline.gatewayworker.partial import Missing
 from pushline.gatewayworker.wire import Wire
 
 T = TypeVar("T")
@@ -49,14 +47,6 @@ class GatewayClient(Gateway):
         super().__init__()
         self._wire = Wire(register, secret, timeout)
         self.attach(self._wire, self._wire)
-
-    def partial(self) -> AbstractContextManager[list[Missing]]:
-        """Inside `with gateway.partial() as missing` gateways that do not answer are no error.
-
-        They are put into `missing`, each with its `address` and `why`, and the answers are those
-        of the others.
-        """
-        return self._wire.partial.allowed()
 
     async def close(self) -> None:
         """Close the connections behind what was sent; a later verb opens new ones."""
@@ -107,10 +97,6 @@ class SyncGatewayClient(SyncGateway):
         self._client = GatewayClient(register, secret=secret, timeout=timeout)
         self._client.attach(self._client.executor, _LoopThreadRunner(self._client.patience))
         super().__init__(self._client)
-
-    def partial(self) -> AbstractContextManager[list[Missing]]:
-        """As GatewayClient.partial."""
-        return self._client.partial()
 
     def close(self) -> None:
         """Close the connections behind what was sent; a later verb opens new ones."""

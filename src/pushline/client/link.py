@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import cast
 from weakref import WeakSet
 
+from pushline import sockets
 from pushline.address import Address
-from pushline.client import sockets
 from pushline.client.exchange import Exchange
 from pushline.client.turns import Turns
 from pushline.codecs.lines import LineReader
@@ -190,7 +190,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        sockets.keep_alive(transport.get_extra_info("socket"))
+        sockets.notice_the_dead(transport.get_extra_info("socket"))
         self.resume_writing()
         if self.error is not None:
             self._abort()

@@ -8,6 +8,7 @@ from pushline.codecs.http_head import Request
 from pushline.codecs.php_serialize import dumps
 
 PING = encode(Cmd.PING)
+HANDED_OVER = encode(Cmd.HANDED_OVER)
 _MANGLED = str.maketrans(". [", "___")
 """What PHP cannot have in the name of a query's variable."""
 
@@ -55,26 +56,26 @@ def close(place: Place, connection_id: int, mark: int, session: bytes) -> bytes:
 
 
 def request_body(request: Request, peer: object, port: int) -> bytes:
-    """What PHP has in $_GET, $_SERVER and $_COOKIE."""
-    cookie = request.header("cookie") or ""
+    """What PHP has in $_GET, $_SERVER and $_COOKIE: strings are the bytes that came."""
+    cookie = request.fields.get(b"cookie", b"")
     server = _server(request, peer, port)
     return dumps({"get": _variables(request.query), "server": server, "cookie": _cookies(cookie)})
 
 
 def _server(request: Request, peer: object, port: int) -> dict[str, object]:
     """With the header fields in the order in which they came."""
-    host, remote = request.header("host"), peer if isinstance(peer, tuple) else ("", 0)
+    fields, remote = request.fields, peer if isinstance(peer, tuple) else ("", 0)
     return {
         "QUERY_STRING": request.query,
         "REQUEST_METHOD": request.method,
         "REQUEST_URI": request.target,
         "SERVER_PROTOCOL": f"HTTP/{request.version}",
-        "SERVER_NAME": host,
-        "CONTENT_TYPE": request.header("content-type"),
+        "SERVER_NAME": fields.get(b"host"),
+        "CONTENT_TYPE": fields.get(b"content-type"),
         "REMOTE_ADDR": remote[0],
         "REMOTE_PORT": remote[1],
         "SERVER_PORT": port,
-        **{_variable(name): value for name, value in request.fields.items()},
+        **{_variable(name): value for name, value in fields.items()},
     }
 
 
@@ -82,12 +83,16 @@ def _variable(field: bytes) -> str:
     return "HTTP_" + field.decode("latin-1").upper().replace("-", "_")
 
 
-def _variables(query: str) -> dict[str, str]:
+def _variables(query: str) -> dict[bytes, bytes]:
     """PHP's $_GET, but for its arrays: the last of a name, which may hold no dot and no blank."""
-    pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace")
-    return {name.translate(_MANGLED): value for name, value in pairs}
+    pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")  # any byte, as it is
+    return {
+        name.translate(_MANGLED).encode("latin-1"): value.encode("latin-1")
+        for name, value in pairs
+        if name
+    }
 
 
-def _cookies(header: str) -> dict[str, str]:
-    pairs = (part.strip().partition("=") for part in header.split(";"))
+def _cookies(header: bytes) -> dict[bytes, bytes]:
+    pairs = (part.strip().partition(b"=") for part in header.split(b";"))
     return {name: value for name, equals, value in pairs if name and equals}

@@ -4,6 +4,7 @@ Names and JSON are PHP's: uids and groups may be numbers, and an array of ids is
 list where its keys happen to be 0 to n-1. Empty names are ignored.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pushline.codecs.gateway_frames import BINARY, ENCODED, PLAIN, WHOLE_LISTS, Cmd, Frame
-from pushline.codecs.php_serialize import dumps, loads, plain
+from pushline.codecs.php_serialize import Value, dumps, loads, plain
 from pushline.commands import (
     BindUid,
     ClientsOfUids,
@@ -54,9 +55,12 @@ Request = tuple[Command[Any] | None, Encode | None]
 """What a frame asks for. No Command where it is to be ignored, no Encode where no answer is due."""
 
 LAST_ID: Final = 0xFFFFFFFF
-FIELDS: Final = frozenset({"session", "uid", "groups"})
+_FIELDS: Final = ("session", "uid", "groups")
 _NAMELESS: Final = ("", "0")
 """What PHP calls empty."""
+_KNOCK: Final = b"pushline"
+"""Ours: who asks with this whether connection 0 is online, asks whether a gateway is Pushline's.
+That is the answer too."""
 
 
 def fault_of(error: PushlineError) -> BadFrameError:
@@ -83,7 +87,7 @@ class Requests:
             Cmd.DESTROY: lambda frame: (Destroy(self._client(frame)), None),
             Cmd.UPDATE_SESSION: self._update_session,
             Cmd.ALL_SESSIONS: lambda _: (SerializedSessions(None), _sessions),
-            Cmd.IS_ONLINE: lambda frame: (IsOnline(self._client(frame)), _flag),
+            Cmd.IS_ONLINE: self._is_online,
             Cmd.BIND_UID: self._bind_uid,
             Cmd.UNBIND_UID: self._unbind_uid,
             Cmd.SEND_TO_UID: self._send_to_uid,
@@ -121,7 +125,7 @@ class Requests:
 
     def _send_to_uid(self, frame: Frame) -> Request:
         names = _decode_names(frame.ext)
-        uids = (name_of(names[0]),) if len(names) == 1 and names[0] != "" else _names_of(names)
+        uids = (name_of(names[0]),) if len(names) == 1 and names[0] else _names_of(names)
         return SendToUid(uids, DEFAULT_UTYPE, _message(frame)), None
 
     def _send_to_group(self, frame: Frame) -> Request:
@@ -140,7 +144,8 @@ class Requests:
         return (BindUid(self._client(frame), uid, DEFAULT_UTYPE) if uid else None), None
 
     def _unbind_uid(self, frame: Frame) -> Request:
-        return UnbindUid(self._client(frame), _name(frame.ext) or None), None
+        uid = name_of(_text(frame.ext)) if frame.ext else None
+        return UnbindUid(self._client(frame), uid), None
 
     def _join_group(self, frame: Frame) -> Request:
         group = _name(frame.ext)
@@ -160,40 +165,44 @@ class Requests:
 
     # --- queries --------------------------------------------------------------------------------
 
+    # A name that nobody can have is no fault here: nobody has it, and the link's other questions
+    # have to be answered.
+
+    def _is_online(self, frame: Frame) -> Request:
+        encode = _flag if frame.connection_id or frame.ext != _KNOCK else _knocked
+        return IsOnline(self._client(frame)), encode
+
     def _clients_of_uid(self, frame: Frame) -> Request:
-        uid = _text(frame.ext)
-        if not uid:
-            return ClientsOfUids((), DEFAULT_UTYPE), lambda _: dumps([])
-        return ClientsOfUids((name_of(uid),), DEFAULT_UTYPE), partial(_ids_of, uid)
+        uid = _asked(frame.ext)
+        return ClientsOfUids((uid,), DEFAULT_UTYPE), partial(_ids_of, uid)
 
     def _clients_of_uids(self, frame: Frame) -> Request:
-        return ClientsOfUids(_names_in(frame.ext), DEFAULT_UTYPE), _ids_by_name
+        return ClientsOfUids(_asked_in(_decode_names(frame.ext)), DEFAULT_UTYPE), _ids_by_name
 
     def _sessions_of_group(self, frame: Frame) -> Request:
-        return SerializedSessions(name_of(_text(frame.ext))), _sessions
+        return SerializedSessions(_asked(frame.ext)), _sessions
 
     def _count_of_group(self, frame: Frame) -> Request:
-        group = _text(frame.ext)
-        if not group:
+        if not frame.ext:
             return CountOfClients(), dumps
-        return CountsOfGroups((name_of(group),)), partial(_count_of, group)
+        group = _asked(frame.ext)
+        return CountsOfGroups((group,)), partial(_count_of, group)
 
     def _counts_of_groups(self, frame: Frame) -> Request:
-        return CountsOfGroups(_names_in(frame.ext)), dumps
+        return CountsOfGroups(_asked_in(_decode_names(frame.ext))), dumps
 
     def _select(self, frame: Frame) -> Request:
         asked = _object(frame.ext)
-        fields = [field for field in _values(asked.get("fields")) if field in FIELDS]
-        where = asked.get("where") or {}
+        fields = [each for each in _values(asked.get("fields")) if each in _FIELDS]
+        sessions, where = "session" in fields, asked.get("where")
+        if not where:
+            return Select(None, None, None, sessions), partial(_selection, fields)
         if not isinstance(where, dict):
             raise BadFrameError("json", "the `where` of a select is no object")
-        groups, uids, ids = map(where.get, ("groups", "uid", "connection_id"))
-        command = Select(
-            None if groups is None else _names_of(_values(groups)),
-            None if uids is None else _names_of(_values(uids)),
-            None if ids is None else tuple(self._clients(_values(ids))),
-            "session" in fields,
+        groups, uids, ids = (
+            _values(where.get(key) or []) for key in ("groups", "uid", "connection_id")
         )
+        command = Select(_asked_in(groups), _asked_in(uids), tuple(self._clients(ids)), sessions)
         return command, partial(_selection, fields)
 
     # --- whom a frame names ---------------------------------------------------------------------
@@ -235,11 +244,24 @@ def _name(data: bytes) -> str:
 
 def _names_of(values: Iterable[object]) -> tuple[str, ...]:
     """The distinct ones, in their order. Raises BadNameError."""
-    return tuple(dict.fromkeys(name_of(value) for value in values if value != ""))
+    return tuple(dict.fromkeys(name_of(value) for value in values if value not in ("", None)))
 
 
-def _names_in(data: bytes) -> tuple[str, ...]:
-    return _names_of(_decode_names(data))
+def _asked(data: bytes) -> str:
+    """A name to be looked up; empty, as none is, for what cannot be one."""
+    try:
+        return name_of(data.decode())
+    except (UnicodeDecodeError, BadNameError):
+        return ""
+
+
+def _asked_in(values: Iterable[object]) -> tuple[str, ...]:
+    """The distinct names among them."""
+    names: dict[str, None] = {}
+    for value in values:
+        with contextlib.suppress(BadNameError):
+            names[name_of(value)] = None
+    return tuple(names)
 
 
 _decode_list = msgspec.json.Decoder(list[Any]).decode
@@ -254,6 +276,8 @@ def _json(data: bytes) -> object:
 
 def _object(data: bytes) -> dict[str, Any]:
     value = _json(data)
+    if value == []:
+        return {}  # as PHP writes an empty array
     if not isinstance(value, dict):
         raise BadFrameError("json", "ext_data is no JSON object")
     return value
@@ -284,13 +308,16 @@ def _message(frame: Frame) -> Message:
         return Message(body, binary=True, encoded=True)
     if flag & PLAIN:
         return Message(body, binary=bool(flag & BINARY) or not _is_text(body))
+    value = loads(body)
+    return Message(value.encode() if isinstance(value, str) else _json_of(value))
+
+
+def _json_of(value: Value) -> bytes:
     try:
-        text = json.dumps(
-            plain(loads(body)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
+        text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
         raise BadFrameError("serialized", "a message that JSON cannot have") from None
-    return Message(text.encode())
+    return text.encode()
 
 
 def _is_text(body: bytes) -> bool:
@@ -322,6 +349,10 @@ def _number(client: str) -> int:
 
 def _flag(yes: bool) -> bytes:
     return dumps(int(yes))
+
+
+def _knocked(_online: bool) -> bytes:
+    return dumps(_KNOCK)
 
 
 def _session(session: bytes | None) -> bytes:

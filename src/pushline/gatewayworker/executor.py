@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pushline.codecs.gateway_calls import Ask, AskThenTell, Call, Parts, Tell, call_of
 from pushline.commands import Command
 from pushline.errors import ClientError, PushlineError, UnavailableError
+from pushline.gateway.partial import Partial
 from pushline.gatewayworker.link import Link
 from pushline.gatewayworker.links import KnownGateway, Links
-from pushline.gatewayworker.partial import Partial
 from pushline.gatewayworker.pipeline import again
 from pushline.gatewayworker.scatter import Scatter, Start
 

@@ -6,9 +6,9 @@ import os
 from typing import Final
 from weakref import WeakSet
 
+from pushline import sockets
 from pushline.codecs.gateway_frames import OURS, AnswerReader, Frame, LinkReader
 from pushline.errors import BadFrameError, ClientError, RejectedError, UnavailableError
-from pushline.gatewayworker import sockets
 from pushline.gatewayworker.pipeline import Pipeline
 from pushline.gatewayworker.role import KNOWN_TO_US, Role, place_of
 
@@ -88,7 +88,8 @@ class Link(asyncio.Protocol):
 
     def _greet(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        sockets.notice_the_dead(transport.get_extra_info("socket"))
+        plug = transport.get_extra_info("socket")
+        sockets.notice_the_dead(plug, unacknowledged=sockets.UNACKNOWLEDGED)
         transport.set_write_buffer_limits(high=BUFFERED)
         transport.write(self._role.opening)
         self._greeted = self.loop.time()

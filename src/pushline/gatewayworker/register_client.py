@@ -12,7 +12,7 @@ from pushline.codecs import register_lines
 from pushline.codecs.lines import LineReader
 from pushline.codecs.register_lines import Addresses, GatewayConnect, Ping, WorkerConnect
 from pushline.errors import BadFrameError, UnavailableError
-from pushline.gatewayworker.sockets import give_up, notice_the_dead
+from pushline.sockets import UNACKNOWLEDGED, give_up, notice_the_dead
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,8 @@ class Conversation(asyncio.Protocol):
         """Say who we are, and see that something comes of it."""
         if self.ended.is_set():
             return
-        notice_the_dead(self._transport.get_extra_info("socket"))
+        plug = self._transport.get_extra_info("socket")
+        notice_the_dead(plug, unacknowledged=UNACKNOWLEDGED)
         times = self._client.times
         if self._client.expects_list:
             self._after(times.patience, self._expect_list)

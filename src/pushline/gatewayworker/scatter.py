@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from pushline.errors import BadFrameError, DeadlineError, PushlineError, UnavailableError
+from pushline.gateway.partial import Missing
 from pushline.gatewayworker.link import Link
 from pushline.gatewayworker.links import KnownGateway
-from pushline.gatewayworker.partial import Missing
 
 T = TypeVar("T")
 

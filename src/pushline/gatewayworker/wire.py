@@ -9,9 +9,9 @@ from weakref import WeakSet
 from pushline.address import Address
 from pushline.commands import Command
 from pushline.errors import AppError, ConfigError
+from pushline.gateway.partial import Partial
 from pushline.gatewayworker.executor import WireExecutor
 from pushline.gatewayworker.links import Links
-from pushline.gatewayworker.partial import Partial
 from pushline.gatewayworker.role import client_role
 from pushline.loop_runner import LoopRunner
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from pushline.codecs.gateway_events import HANDED_OVER
 from pushline.codecs.gateway_frames import OURS, Cmd, Frame, FrameReader, encode_answer
 from pushline.codecs.gateway_requests import Requests, fault_of
 from pushline.commands import Command, SendToAll, SendToClient, SendToGroup, SendToUid
@@ -15,7 +16,7 @@ from pushline.config import Config
 from pushline.errors import BadFrameError, BadNameError, SerializedError
 from pushline.listeners.paced import Paced
 from pushline.listeners.roster import FULL, Roster, Route, Worker
-from pushline.listeners.sockets import notice_the_dead, notice_the_hung, peer_of
+from pushline.listeners.sockets import UNACKNOWLEDGED, notice_the_dead, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.wheel import Wheel
@@ -155,8 +156,7 @@ class Link(Paced):
             self._cut(BadFrameError("limit", "over gateway.connections"))
             return
         listener.links.add(self)
-        notice_the_dead(transport)
-        notice_the_hung(transport)
+        notice_the_dead(transport, unacknowledged=UNACKNOWLEDGED)
         if not self._greeted:
             listener.wheel.schedule(self, listener.greeting_ticks, Link.never_greeted)
 
@@ -172,7 +172,7 @@ class Link(Paced):
     def eof_received(self) -> bool:
         """It sends nothing more. What a worker was sent until now may still reach it."""
         self._over = True
-        self._leave()
+        self._leave()  # before `work`: nothing is sent to it behind that
         self.work()
         return True
 
@@ -185,6 +185,7 @@ class Link(Paced):
         self._listener.wheel.cancel(self)
         self._listener.links.discard(self)
         self._leave()
+        self._finish()
         self._frames.clear()
         self._out.clear()
 
@@ -197,6 +198,7 @@ class Link(Paced):
         self._frames.clear()
         self._write()
         self._leave()  # what its clients do while it ends is for another
+        self._finish()
         self.transport.close()
         self._listener.wheel.schedule(self, self._listener.close_ticks, Link.abort)
 
@@ -220,9 +222,12 @@ class Link(Paced):
         if self._size > MOST_BYTES and self._stalled:
             self._cut(BadFrameError("limit", "does not take what it is told"))
 
-    def hand_over(self) -> None:
-        """Another has this worker's clients: what was sent until now is the last."""
-        self._worker = None
+    def hand_over(self, *, ours: bool) -> None:
+        """Another has this worker's clients. PHP's sees that by the end of our side; ours is told,
+        so that the end of our side can say, later, that all has been taken."""
+        if ours:
+            self.post(HANDED_OVER)
+            return
         self._write()
         self._finished = True
         if not self.transport.is_closing():
@@ -339,9 +344,13 @@ class Link(Paced):
         """A sign of life."""
 
     def _leave(self) -> None:
+        if self._worker is not None:
+            self._worker.roster.leave(self._worker)
+
+    def _finish(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.roster.leave(worker)
+            worker.roster.finished(worker)
 
     def _doubt(self, size: int) -> None:
         """It has sent so much more, and not its key."""

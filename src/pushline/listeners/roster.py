@@ -31,23 +31,28 @@ class WorkerLink(Protocol):
     def post(self, frame: bytes) -> None:
         """Send a frame behind those before it."""
 
-    def hand_over(self) -> None:
-        """Send nothing behind those; go on taking what comes from it."""
+    def hand_over(self, *, ours: bool) -> None:
+        """Send no events behind those; go on taking what comes from it."""
 
 
 class Route(Item):
     """What a gateway keeps of a client: its worker, and what waits for one.
 
-    `body` is its request, until a worker has been told of the client.
+    `body` is its request, until a worker has been told of the client; `before` counts the workers
+    that had it and have not finished yet.
     """
 
-    __slots__ = ("body", "connection", "gone", "paused", "place", "told", "waiting", "worker")
+    __slots__ = (
+        *("before", "body", "connection", "gone", "paused", "place", "told", "waiting"),
+        "worker",
+    )
 
     def __init__(self, connection: Connection, place: Place, body: bytes) -> None:
         self.slot = None
         self.connection = connection
         self.place = place
         self.body = body
+        self.before = 0
         self.told = False
         self.gone = False
         self.worker: Worker | None = None
@@ -63,9 +68,10 @@ class Route(Item):
 
 class Worker(Item):
     """One that is here, its clients, and those of them that are not read from while its link takes
-    nothing. `mark` is OURS for one of Pushline's own, else 0."""
+    nothing. `mark` is OURS for one of Pushline's own, else 0. `moved` are clients that another has,
+    and that wait until this one has finished."""
 
-    __slots__ = ("key", "link", "mark", "roster", "routes", "stuck")
+    __slots__ = ("key", "link", "mark", "moved", "roster", "routes", "stuck")
 
     def __init__(self, roster: "Roster", key: tuple[str, str], link: WorkerLink, mark: int) -> None:
         self.slot = None
@@ -75,6 +81,7 @@ class Worker(Item):
         self.mark = mark
         self.routes: dict[Route, None] = {}
         self.stuck: dict[Route, None] = {}
+        self.moved: tuple[Route, ...] = ()
 
 
 class Roster:
@@ -131,6 +138,15 @@ class Roster:
             route.worker = None
         self._release(worker)
 
+    def finished(self, worker: Worker) -> None:
+        """It has done all that it was told: clients that another has by now wait no longer."""
+        self._wheel.cancel(worker)
+        moved, worker.moved = worker.moved, ()
+        for route in moved:
+            route.before -= 1
+            if not route.before and route in self._held:
+                self._deliver(route)
+
     def unstick(self, worker: Worker) -> None:
         """Its link takes something again: those that have waited longest go first."""
         stuck = worker.stuck
@@ -142,12 +158,15 @@ class Roster:
                 self.resume(route, STALLED)
 
     def _move(self, before: Worker, worker: Worker) -> None:
-        self._wheel.cancel(before)
-        worker.routes = before.routes
-        for route in worker.routes:
+        """What its clients do waits until `before` has finished, so that it is done in order; but
+        no longer than for a worker that is not here."""
+        worker.routes, before.moved = before.routes, tuple(before.routes)
+        for route in before.moved:
             route.worker = worker
+            route.before += 1
         self._release(before)
-        before.link.hand_over()
+        before.link.hand_over(ours=bool(before.mark))
+        self._wheel.schedule(before, self._wait_ticks, self.finished)
 
     def _release(self, worker: Worker) -> None:
         routes, worker.routes, worker.stuck = worker.routes, {}, {}
@@ -168,9 +187,9 @@ class Roster:
     def said(self, route: Route, payload: str | bytes) -> None:
         """It has sent a message."""
         worker = route.worker or self._worker_of(route)
-        if worker is not None:
+        if worker is not None and not self._has_to_wait(route):
             self._pass_on(route, worker, payload)
-        elif self._expected:
+        elif worker is not None or self._expected:
             self._hold(route, payload)
             self.pause(route, HELD)
 
@@ -179,7 +198,7 @@ class Roster:
         route.gone = True
         route.paused = 0
         worker = route.worker or (self._worker_of(route) if route.told else None)
-        if worker is not None:
+        if worker is not None and not self._has_to_wait(route):
             self._see_off(route, worker)
         elif route.told or route.waiting:
             self._hold(route)
@@ -236,8 +255,12 @@ class Roster:
 
     # --- while there is no worker ---------------------------------------------------------------
 
+    def _has_to_wait(self, route: Route) -> bool:
+        """For a worker that had it before, if there is room to."""
+        return route.before > 0 and (route in self._held or self.events_waiting < self._limit)
+
     def _hold(self, route: Route, *messages: str | bytes) -> None:
-        if self.events_waiting >= self._limit:
+        if self.events_waiting >= self._limit and not route.before:
             self._give_up(route)
             return
         self.events_waiting += 1
@@ -246,15 +269,19 @@ class Roster:
             self._held[route] += 1
         else:
             self._held[route] = 1
-            self._wheel.schedule(route, self._wait_ticks, self._give_up)
+            if not route.before:
+                self._wheel.schedule(route, self._wait_ticks, self._give_up)
 
     def _deliver(self, route: Route) -> None:
-        """A worker has come."""
+        """A worker has come, or those before it have finished."""
+        if route.before:
+            return
+        worker = route.worker or self._worker_of(route)
+        if worker is None:
+            self._wheel.schedule(route, self._wait_ticks, self._give_up)
+            return
         waiting = route.waiting
         self._forget(route)
-        worker = self._worker_of(route)
-        if worker is None:
-            return
         for payload in waiting:
             self._pass_on(route, worker, payload)
         if route.gone:

@@ -5,34 +5,70 @@ import contextlib
 import socket
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pushline import sockets
 from pushline.config import Address, Limits
 from pushline.errors import ConfigError
 
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 60, 15, 4
-"""Seconds of silence, seconds between probes, probes without an answer (tcp(7)): two minutes."""
-UNACKNOWLEDGED = 120_000
-"""Milliseconds."""
+UNACKNOWLEDGED = 120.0
+"""Seconds; a reader that is slow, or stopped for a moment, is not dead."""
 
 Accept = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection that was just accepted."""
 
 
 async def listen(
-    address: Address, accept: Accept, limits: Limits, *, tls: ssl.SSLContext | None = None
+    address: Address,
+    accept: Accept,
+    limits: Limits,
+    *,
+    tls: ssl.SSLContext | None = None,
+    shared: bool = False,
 ) -> tuple[asyncio.Server, Address]:
-    """A server at `address`, and where it really is; raises ConfigError where it cannot be."""
-    try:
-        listening = _bind(address)
-    except OSError as error:
-        raise ConfigError(f"cannot listen at {address}: {error.strerror or error}") from None
+    """A server at `address`, and where it really is; raises ConfigError where it cannot be.
+
+    A TCP port can be `shared` with other processes of this user that do the same: each has an equal
+    part of the connections. See `hold`.
+    """
+    with _naming(address):
+        listening = _bind(address, shared)
     if limits.socket_buffer:  # accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_buffer)
     opened = address if address.path else replace(address, port=listening.getsockname()[1])
     return await _serve(listening, accept, limits, tls), opened
+
+
+def hold(address: Address) -> socket.socket:
+    """Keep a TCP port for processes of this user that share it, until the socket is closed.
+
+    Raises ConfigError where anybody listens there, sharing or not, or holds it. While it is held,
+    nobody else can listen there who does not share, and nobody else can hold it: so neither another
+    server nor another group of processes gets between these. What is not noticed is a stranger of
+    the same user who asks for SO_REUSEPORT, as only these processes should: the kernel lets him.
+    """
+    with _naming(address):
+        held = _bind(address)
+        try:
+            held.listen()  # only one socket may, without SO_REUSEPORT
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            held.shutdown(socket.SHUT_RDWR)  # it stays bound, and gets no connections
+        except OSError:
+            held.close()
+            raise
+    return held
+
+
+@contextlib.contextmanager
+def _naming(address: Address) -> Iterator[None]:
+    """Errors of the system say where."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {address}: {error.strerror or error}") from None
 
 
 async def _serve(
@@ -111,29 +147,14 @@ def peer_of(transport: asyncio.BaseTransport) -> str:
     return "unix socket" if is_unix(transport) else "a peer that is gone"
 
 
-def notice_the_dead(transport: asyncio.BaseTransport) -> None:
-    """Have the kernel end a TCP connection whose other end is gone without a word."""
-    connected = transport.get_extra_info("socket")
-    if connected is None or connected.family == socket.AF_UNIX:
-        return
-    for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
-    ):
-        connected.setsockopt(level, option, value)
-
-
-def notice_the_hung(transport: asyncio.BaseTransport) -> None:
-    """Have the kernel end a TCP connection whose other end has taken nothing of what it was sent
-    for two minutes: while something is on its way, nothing is probed."""
+def notice_the_dead(transport: asyncio.BaseTransport, *, unacknowledged: float = 0.0) -> None:
+    """As sockets.notice_the_dead, for a connection that may have ended by now."""
     connected = transport.get_extra_info("socket")
     if connected is not None:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
+        sockets.notice_the_dead(connected, unacknowledged=unacknowledged)
 
 
-def _bind(address: Address) -> socket.socket:
+def _bind(address: Address, shared: bool = False) -> socket.socket:
     if address.path:
         return _bind_unix(Path(address.path))
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -141,6 +162,7 @@ def _bind(address: Address) -> socket.socket:
     listening = socket.socket(family, kind, proto)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         listening.bind(target)
     except OSError:
         listening.close()

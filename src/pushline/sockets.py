@@ -1,24 +1,29 @@
-"""What has to be done to a link's socket itself."""
+"""What has to be done to a connected socket itself."""
 
 import os
 import socket
 from typing import Final
 
 IDLE, INTERVAL, PROBES = 60, 15, 4
-"""Seconds of silence, and then the probes, after which a machine that is gone is noticed."""
-UNACKNOWLEDGED: Final = 30_000
-"""Milliseconds in which what was sent has to be acknowledged; while it is not, nothing is probed.
-What the gateway's machine never saw is lost, so that the link has to be."""
+"""Seconds of silence, seconds between probes, probes without an answer (tcp(7)): two minutes."""
+UNACKNOWLEDGED: Final = 30.0
+"""Seconds; for connections on which nothing may be lost without a word."""
 
 
-def notice_the_dead(connected: socket.socket) -> None:
-    """So that a connection that was cut without a word is found to be lost."""
+def notice_the_dead(connected: socket.socket, *, unacknowledged: float = 0.0) -> None:
+    """Have the kernel end a TCP connection whose other end is gone without a word.
+
+    While something that was sent waits for its acknowledgement nothing is probed; with
+    `unacknowledged` the connection ends after so many seconds of that.
+    """
+    if connected.family == socket.AF_UNIX:
+        return
     for level, option, value in (
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE),
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL),
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(unacknowledged * 1000)),
     ):
         connected.setsockopt(level, option, value)
 
