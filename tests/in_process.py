@@ -12,6 +12,7 @@ import uvloop
 
 from pushline import App
 from pushline.config import Config, load
+from pushline.hub import random_id
 from pushline.service import Service
 from tests.browser import DEADLINE
 
@@ -27,14 +28,18 @@ def configured(**settings: str) -> Config:
 
 
 class InProcess:
-    """Runs a loop in `with`; `service` is made there, and not started yet.
+    """Runs a loop in `with`; `service` is made there, and not started yet; `draw` gives it the
+    numbers of its connections.
 
     What the collector was told is undone in the end, and errors that nobody took are raised.
     """
 
-    def __init__(self, config: Config, app: App | None = None) -> None:
+    def __init__(
+        self, config: Config, app: App | None = None, *, draw: Callable[[], int] = random_id
+    ) -> None:
         self._config = config
         self._app = app
+        self._draw = draw
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._loop = self._runner.get_loop()
         self._errors: list[dict[str, Any]] = []
@@ -44,7 +49,7 @@ class InProcess:
         self._thresholds = gc.get_threshold()
         self._loop.set_exception_handler(lambda _, context: self._errors.append(context))
         self._thread.start()
-        self.service = self.call(lambda: Service(self._config, self._app, tick=TICK))
+        self.service = self.call(self._new_service)
         return self
 
     def __exit__(
@@ -87,6 +92,9 @@ class InProcess:
         """Let the loop do what is due; transports that were ended tell it a pass later."""
         for _ in range(3):
             self.call(lambda: None)
+
+    def _new_service(self) -> Service:
+        return Service(self._config, self._app, tick=TICK, draw=self._draw)
 
     def tasks(self) -> int:
         """How many the loop has, besides the one that counts them."""

@@ -9,12 +9,16 @@ from pushline.commands import (
     Destroy,
     IsOnline,
     Kick,
+    Select,
+    Selected,
     Send,
     SendToAll,
     SendToClient,
     SendToGroup,
     SendToUid,
     Sent,
+    SerializedSession,
+    SerializedSessions,
     Session,
     SessionOfClient,
     SetSession,
@@ -23,12 +27,14 @@ from pushline.commands import (
 from pushline.connection import Connection
 from pushline.hub import Hub
 from pushline.messages import ABNORMAL, KICKED, NORMAL, Message
+from pushline.names import client_id_of
 from pushline.node import Node
 from pushline.outbox import FEW
 from tests.core import Keeper, Loop, text, transport_of
 
 ALL = b'{"uid":""}'
 TOO_MUCH = bytes((1 << 20) + 1)
+CLIENT = "7f0000010bb80000002a"
 
 
 @pytest.fixture
@@ -206,10 +212,94 @@ def test_a_session_is_one_object_that_handlers_may_hold(keeper: Keeper, node: No
     assert held == {"new": {"a": 1, "b": 2}} == node.execute(SessionOfClient(client))
 
 
+# --- what a wire asks ---------------------------------------------------------------------------
+
+
+def test_a_serialized_session_is_given_as_it_came(keeper: Keeper, node: Node) -> None:
+    set_, never, ours = (keeper.log_in(f"uid{number}") for number in range(3))
+    data = b'a:1:{i:0;O:8:"stdClass":0:{}}'
+    assert node.execute(SetSession(node.client_id(set_), data))
+    assert node.execute(SetSession(node.client_id(ours), {"n": 1}))
+    keeper.hub.join(ours, "a")
+    clients = [node.client_id(each) for each in (set_, never, ours)]
+    expected = dict(zip(clients, (data, b"", b'a:1:{s:1:"n";i:1;}'), strict=True))
+    assert {each: node.execute(SerializedSession(each)) for each in clients} == expected
+    assert node.execute(SerializedSessions(None)) == expected
+    assert node.execute(SerializedSessions("a")) == {clients[2]: expected[clients[2]]}
+    assert node.execute(SerializedSessions("")) == {}
+    assert node.execute(SerializedSession(CLIENT)) is None
+
+
+def test_serialized_changes_are_merged_by_index_unless_lists_are_whole(
+    keeper: Keeper, node: Node
+) -> None:
+    client = node.client_id(keeper.log_in("uid1"))
+    one, two = b'a:1:{s:1:"l";a:1:{i:0;i:3;}}', b'a:1:{s:1:"l";a:2:{i:0;i:1;i:1;i:2;}}'
+    for whole_lists, expected in ((False, [3, 2]), (True, [3])):
+        node.execute(SetSession(client, two))
+        assert node.execute(UpdateSession(client, one, whole_lists))
+        assert node.execute(SessionOfClient(client)) == {"l": expected}
+    assert not node.execute(UpdateSession(CLIENT, one))
+    assert not node.execute(SetSession(CLIENT, one))
+
+
+def ids(selected: list[Selected]) -> list[int]:
+    return [int(each.client[12:], 16) for each in selected]
+
+
+@pytest.fixture
+def selected(keeper: Keeper) -> Node:
+    """Four: two of one user, one of another utype, one of nobody's; three groups."""
+    keeper.hub = Hub(iter([4, 3, 2, 1]).__next__)
+    first, second, third = (
+        keeper.log_in(*who) for who in (("u1", "0"), ("u1", "0"), ("u1", "vip"))
+    )
+    keeper.hub.add(keeper.connect())
+    for connection, group in ((second, "a"), (first, "a"), (first, "b"), (third, "7")):
+        keeper.hub.join(connection, group)
+    first.session = b"a:0:{}"
+    return Node(keeper.hub, keeper.outbox)
+
+
+@pytest.mark.parametrize(
+    ("groups", "uids", "numbers", "expected"),
+    [
+        (None, None, None, [4, 3, 2, 1]),
+        (("a",), None, None, [3, 4]),
+        (("b", "7", "none"), (), (), [4, 2]),
+        (None, ("u1", "u2"), None, [4, 3]),
+        (None, None, (1, 2, 77), [1, 2]),
+        (("a",), ("u1",), (1, 3), [3, 4, 1]),
+        ((), (), (), []),
+        (None, (), None, []),
+    ],
+)
+def test_those_are_selected_of_whom_one_thing_holds_each_once(
+    selected: Node,
+    groups: tuple[str, ...] | None,
+    uids: tuple[str, ...] | None,
+    numbers: tuple[int, ...] | None,
+    expected: list[int],
+) -> None:
+    clients = None
+    if numbers is not None:
+        clients = tuple(client_id_of(selected.address, number) for number in numbers)
+    assert ids(selected.execute(Select(groups, uids, clients, False))) == expected
+
+
+def test_a_selection_says_whose_they_are_by_the_default_utype_only(selected: Node) -> None:
+    everyone = selected.execute(Select(None, None, None, True))
+    assert [(each.uid, each.groups, each.session) for each in everyone] == [
+        ("u1", ("a", "b"), b"a:0:{}"),
+        ("u1", ("a",), b""),
+        (None, ("7",), b""),
+        (None, (), b""),
+    ]
+    without = selected.execute(Select(None, None, None, False))
+    assert {each.session for each in without} == {None}
+
+
 # --- whether to wait ----------------------------------------------------------------------------
-
-
-CLIENT = "7f0000010bb80000002a"
 
 
 @pytest.mark.parametrize(

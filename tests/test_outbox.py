@@ -570,6 +570,16 @@ def test_pushes_to_nobody_take_credit_too_which_waiting_alone_renews(
     assert seen == [PASS_CREDIT]
 
 
+def test_who_had_nothing_of_a_pass_comes_first_in_the_next(loop: Loop, outbox: Outbox) -> None:
+    seen: list[str] = []
+    for name, starved in (("a", False), ("b", True), ("c", False), ("d", True)):
+        outbox.after_pass(partial(seen.append, name), starved=starved)
+    loop.turn(2)
+    assert seen == ["b", "d", "a", "c"]
+    loop.turn(3)
+    assert len(seen) == 4
+
+
 def test_whoever_waits_again_is_called_again(loop: Loop, outbox: Outbox) -> None:
     turns = count()
 

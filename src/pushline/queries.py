@@ -28,7 +28,7 @@ from pushline.commands import (
 from pushline.connection import Connection
 from pushline.hub import Directory, Hub
 from pushline.names import DEFAULT_UTYPE
-from pushline.session import copy_of, serialized
+from pushline.session import copy_of, for_wire
 
 
 class Queries:
@@ -112,11 +112,11 @@ class Queries:
 
     def _serialized_session(self, command: SerializedSession) -> bytes | None:
         connection = self._clients.find(command.client)
-        return serialized(connection) if connection is not None else None
+        return for_wire(connection) if connection is not None else None
 
     def _serialized_sessions(self, command: SerializedSessions) -> dict[str, bytes]:
         id_of = self._clients.id_of
-        return {id_of(each): serialized(each) for each in self._members(command.group)}
+        return {id_of(each): for_wire(each) for each in self._members(command.group)}
 
     def _select(self, command: Select) -> list[Selected]:
         return [self._selected(each, command.sessions) for each in self._wanted(command)]
@@ -126,7 +126,7 @@ class Queries:
             self._clients.id_of(connection),
             connection.uid if connection.utype == DEFAULT_UTYPE else None,
             tuple(connection.groups or ()),
-            serialized(connection) if sessions else None,
+            for_wire(connection) if sessions else None,
         )
 
     def _wanted(self, command: Select) -> Iterable[Connection]:

@@ -6,6 +6,7 @@ is opaque: it is given back to the byte as it came, and read only when somebody 
 
 import contextlib
 import copy
+import logging
 
 from pushline.codecs.php_serialize import Key, Value, dumps, loads, plain_session
 from pushline.commands import Session
@@ -14,6 +15,8 @@ from pushline.errors import SerializedError
 
 Array = dict[Key, Value]
 """As PHP has it, a list too."""
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 3
 """To copy a session that somebody may be changing."""
 
@@ -46,6 +49,15 @@ def serialized(connection: Connection) -> bytes:
     if isinstance(session, dict):
         return dumps(session)
     return session or b""
+
+
+def for_wire(connection: Connection) -> bytes:
+    """The same; empty, and logged, where an application keeps something in it that PHP lacks."""
+    try:
+        return serialized(connection)
+    except SerializedError as error:
+        log.warning("a session that no wire can have: %s", error)
+        return b""
 
 
 def put(connection: Connection, session: Session | bytes) -> None:

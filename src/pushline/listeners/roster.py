@@ -6,11 +6,10 @@ from typing import Protocol
 from pushline.codecs import gateway_events as events
 from pushline.codecs.gateway_frames import Place
 from pushline.connection import Connection
-from pushline.errors import SerializedError
 from pushline.heartbeat import Heartbeat
 from pushline.messages import NO_WORKER
 from pushline.names import client_id_of
-from pushline.session import serialized
+from pushline.session import for_wire
 from pushline.wheel import Item, Wheel
 
 log = logging.getLogger(__name__)
@@ -122,7 +121,9 @@ class Roster:
         self.workers[key] = worker
         self._expected = True
         if before is not None:
+            worker.routes = before.routes
             self._move(before, worker)
+            before.link.hand_over(ours=bool(before.mark))
         for route in tuple(self._held):
             self._deliver(route)
         if self._ping_ticks:
@@ -134,9 +135,7 @@ class Roster:
         self._wheel.cancel(worker)
         if self.workers.get(worker.key) is worker:
             del self.workers[worker.key]
-        for route in worker.routes:
-            route.worker = None
-        self._release(worker)
+        self._move(worker, None)
 
     def finished(self, worker: Worker) -> None:
         """It has done all that it was told: clients that another has by now wait no longer."""
@@ -157,15 +156,15 @@ class Roster:
                 del stuck[route]
                 self.resume(route, STALLED)
 
-    def _move(self, before: Worker, worker: Worker) -> None:
+    def _move(self, before: Worker, worker: Worker | None) -> None:
         """What its clients do waits until `before` has finished, so that it is done in order; but
         no longer than for a worker that is not here."""
-        worker.routes, before.moved = before.routes, tuple(before.routes)
-        for route in before.moved:
+        moved = tuple(before.routes)
+        for route in moved:
             route.worker = worker
             route.before += 1
+        before.moved += moved
         self._release(before)
-        before.link.hand_over(ours=bool(before.mark))
         self._wheel.schedule(before, self._wait_ticks, self.finished)
 
     def _release(self, worker: Worker) -> None:
@@ -240,14 +239,14 @@ class Roster:
         route.told, route.body = True, b""
 
     def _pass_on(self, route: Route, worker: Worker, payload: str | bytes) -> None:
-        number, session = route.connection.id, session_for_wire(route.connection)
+        number, session = route.connection.id, for_wire(route.connection)
         worker.link.post(events.message(route.place, number, worker.mark, session, payload))
         if worker.link.stalled:
             worker.stuck[route] = None
             self.pause(route, STALLED)
 
     def _see_off(self, route: Route, worker: Worker) -> None:
-        session = session_for_wire(route.connection)
+        session = for_wire(route.connection)
         worker.link.post(events.close(route.place, route.connection.id, worker.mark, session))
         del worker.routes[route]
         worker.stuck.pop(route, None)
@@ -298,12 +297,3 @@ class Roster:
         self._wheel.cancel(route)
         self.events_waiting -= self._held.pop(route, 0)
         route.waiting = []
-
-
-def session_for_wire(connection: Connection) -> bytes:
-    """Empty, and logged, where an application has put something into it that PHP cannot have."""
-    try:
-        return serialized(connection)
-    except SerializedError as error:
-        log.warning("a session cannot be sent to a worker: %s", error)
-        return b""
