@@ -24,6 +24,8 @@ present() { # PACKAGE: is what we need of it there? It may have come from elsewh
     gcc) command -v cc ;;
     libc6-dev) test -e /usr/include/stdio.h ;;
     util-linux) command -v taskset ;;
+    systemd) command -v systemd-analyze ;;
+    nginx) command -v nginx || test -x /usr/sbin/nginx ;; # which is on root's PATH only
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

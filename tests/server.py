@@ -16,8 +16,8 @@ class Server:
     """Starts in `with`, and is ended there; `settings` are environment variables without PUSHLINE_,
     `cwd` is where it runs.
 
-    `websocket`, `text`, `http` and `gateway` are HOST:PORT once it has started, `log` what it has written to
-    standard error so far.
+    `websocket`, `text`, `http`, `gateway` and `register` are HOST:PORT once it has started, empty
+    where it has none, `log` what it has written to standard error so far.
     """
 
     def __init__(self, *arguments: str, cwd: str = "", **settings: str) -> None:
@@ -31,7 +31,7 @@ class Server:
             **settings,
         }
         self.log: list[str] = []
-        self.websocket = self.text = self.http = self.gateway = ""
+        self.websocket = self.text = self.http = self.gateway = self.register = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,6 +68,7 @@ class Server:
         self.text = self._address("back ends")
         self.http = self._address("operators")
         self.gateway = self._address("gateway")
+        self.register = self._address("register")
 
     def metrics(self) -> Mapping[str, float]:
         """Every value by its name and labels, as on `/metrics`."""

@@ -11,20 +11,21 @@ import pytest
 
 from pushline import __version__
 from pushline.config import Config
-from pushline.serve import FEW_DESCRIPTORS, OWN_DESCRIPTORS, banner, raise_descriptor_limit
+from pushline.serve.banner import banner, opened
+from pushline.serve.descriptors import FEW, OWN, raise_limit
 from tests.browser import CLOSE, connect
 from tests.certificates import Authority
 from tests.commands import PATIENCE, PROGRAM
 from tests.in_process import InProcess, configured
 from tests.server import Server
 
-MANY = FEW_DESCRIPTORS * 10
+MANY = FEW * 10
 
 
 def shown(config: Config, descriptors: int = MANY) -> list[str]:
     """The banner's lines, with every port as PORT."""
     with InProcess(config) as process:
-        lines = banner(process.start(), descriptors)
+        lines = banner(opened(process.start()), descriptors)
     return [re.sub(r":\d{4,5}(?!\d)", ":PORT", line) for line in lines]
 
 
@@ -48,7 +49,7 @@ def test_it_says_what_listens_where_and_at_what_limits() -> None:
     assert line_of(lines, "demo page") == ["http://127.0.0.1:PORT/"]
     assert line_of(lines, "login") == ["open, every uid is believed; sessions of one uid: all"]
     assert line_of(lines, "limits") == [
-        f"{MANY - OWN_DESCRIPTORS} connections, 64 KiB a message, 1 MiB waiting for a slow reader"
+        f"{MANY - OWN} connections, 64 KiB a message, 1 MiB waiting for a slow reader"
     ]
     assert lines[-2:] == ["  Ctrl-C stops it.", ""]
 
@@ -85,7 +86,7 @@ def test_it_says_who_may_log_in_and_no_secret() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "descriptors", "connections"),
-    [(0, MANY, MANY - OWN_DESCRIPTORS), (50, MANY, 50), (MANY, 200, 180), (0, 10, 0)],
+    [(0, MANY, MANY - OWN), (50, MANY, 50), (MANY, 200, 180), (0, 10, 0)],
 )
 def test_it_says_how_many_there_can_be(limit: int, descriptors: int, connections: int) -> None:
     lines = shown(configured(LIMITS_CONNECTIONS=str(limit)), descriptors)
@@ -93,11 +94,11 @@ def test_it_says_how_many_there_can_be(limit: int, descriptors: int, connections
 
 
 def test_it_warns_where_descriptors_are_few() -> None:
-    lines = shown(configured(), FEW_DESCRIPTORS - 1)
+    lines = shown(configured(), FEW - 1)
     (warning,) = (line for line in lines if "warning" in line)
-    assert f"only {FEW_DESCRIPTORS - 1} descriptors" in warning
+    assert f"only {FEW - 1} descriptors" in warning
     assert "ulimit" in warning
-    assert not any("warning" in line for line in shown(configured(), FEW_DESCRIPTORS))
+    assert not any("warning" in line for line in shown(configured(), FEW))
 
 
 # --- descriptors --------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def limits() -> Iterator[tuple[int, int]]:
 def test_a_process_takes_all_the_descriptors_that_it_may_have(limits: tuple[int, int]) -> None:
     _, hard = limits
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
-    assert raise_descriptor_limit() == hard
+    assert raise_limit() == hard
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 

@@ -15,8 +15,8 @@ from pushline.config.sources import Key, Name
 from pushline.errors import ClientError, ConfigError, InvalidPushError, PushlineError
 from pushline.names import check_name
 from pushline.push import push_lines, push_one
-from pushline.serve import serve
-from pushline.worker.control import reload
+from pushline.serve.run import run_server
+from pushline.supervise.control import reload
 from pushline.worker.supervisor import run_worker
 
 PUSH_FAILED, WRONG_USAGE, NO_ANSWER, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
@@ -31,7 +31,7 @@ exit codes:
   0  every process was replaced
   1  one did not start: it and those after it are as they were
   2  wrong usage or configuration
-  3  no worker runs here"""
+  3  nothing that has processes runs here"""
 DATA = """'{"text": "hello"}'"""
 
 
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(command: argparse.ArgumentParser) -> None:
     _add_application(command)
     _add_settings(command)
-    command.set_defaults(run=lambda options: serve(_config(options, load)))
+    command.set_defaults(run=lambda options: _run_with(options, run_server))
 
 
 def _add_worker(command: argparse.ArgumentParser) -> None:
@@ -85,7 +85,7 @@ def _add_worker(command: argparse.ArgumentParser) -> None:
     _add_file(command)
     _add_setting(command, ("register", "join"), "--register", "the Register of the gateways")
     _add_setting(command, ("worker", "processes"), "--processes", "how many processes")
-    command.set_defaults(run=_worker)
+    command.set_defaults(run=lambda options: _run_with(options, run_worker))
 
 
 def _add_reload(command: argparse.ArgumentParser) -> None:
@@ -160,7 +160,7 @@ def _default(key: Key) -> str:
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "serve": ("hold the browsers, take the back ends' pushes", _add_serve),
     "worker": ("run an application in processes of its own, for gateways", _add_worker),
-    "reload": ("replace a worker's processes with new code, one by one", _add_reload),
+    "reload": ("replace the processes of a worker or a server, one by one", _add_reload),
     "push": ("push a JSON object to users, or ready lines from standard input", _add_push),
     "token": ("print the login message of a user", _add_token),
     "config": ("print the configuration in force, secrets masked", _add_config),
@@ -179,8 +179,8 @@ def _flags(options: argparse.Namespace) -> dict[Name, str]:
     }
 
 
-def _worker(options: argparse.Namespace) -> int:
-    return run_worker(options.config, os.environ, _flags(options))
+def _run_with(options: argparse.Namespace, run: Callable[..., int]) -> int:
+    return run(options.config, os.environ, _flags(options))
 
 
 def _given(key: Key, value: str) -> str:

@@ -73,6 +73,7 @@ class Service:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.config = config
+        self._shared = config.serve.workers > 1
         self.metrics = Metrics()
         self.hub = Hub(draw)
         self.wheel = Wheel(tick)
@@ -90,7 +91,13 @@ class Service:
         self.gateway: list[Address] = []
         self.register: list[Address] = []
         self._heartbeat = self._new_heartbeat()
-        self._text = TextListener(config, self.node, self.wheel, self.metrics, self.cluster)
+        self._text = TextListener(
+            config,
+            self.node,
+            self.wheel,
+            self.metrics,
+            self.cluster.pushes if self.cluster else None,
+        )
         self._sessions = self._new_sessions()
         self._running = self._new_running(app) if app else None
         self._roster = self._new_roster() if config.events == "workers" else None
@@ -138,6 +145,8 @@ class Service:
         The closes are spread over `shutdown.time`; back ends are answered until the end.
         """
         self._close(self._public)
+        if self._shared:  # who takes the place of this process answers for it
+            self._close(self._operators)
         for register in self._joined:  # nobody new finds this gateway
             await register.stop()
         for listener in self._listeners:
@@ -271,11 +280,7 @@ class Service:
         settings = self.config.websocket
         tls = tls_context(settings.certificate, settings.key) if settings.certificate else None
         for address in settings.listen:
-            demo = settings.demo == "on" or (
-                settings.demo == "loopback"
-                and address.is_loopback
-                and self.config.auth_mode != "app"
-            )
+            demo = self.config.has_demo(address)
             listener = WebSocketListener(
                 self.config,
                 self.node,
@@ -287,7 +292,11 @@ class Service:
             )
             self._listeners.append(listener)
             server, opened = await listen(
-                address, listener.accept, self.config.limits, tls=None if address.path else tls
+                address,
+                listener.accept,
+                self.config.limits,
+                tls=None if address.path else tls,
+                shared=self._shared,
             )
             self._public.append(server)
             self.websocket.append(opened)
@@ -295,14 +304,18 @@ class Service:
 
     async def _open_text(self) -> None:
         for address in self.config.text.listen:
-            server, opened = await listen(address, self._text.accept, self.config.limits)
+            server, opened = await listen(
+                address, self._text.accept, self.config.limits, shared=self._shared
+            )
             self._public.append(server)
             self.text.append(opened)
 
     async def _open_http(self) -> None:
         operators = OperatorListener(self.config, self.wheel, lambda: self.ready, self.metrics_text)
         for address in self.config.http.listen:
-            server, opened = await listen(address, operators.accept, self.config.limits)
+            server, opened = await listen(
+                address, operators.accept, self.config.limits, shared=self._shared
+            )
             self._operators.append(server)
             self.http.append(opened)
 
@@ -366,12 +379,14 @@ class Service:
             return {}
         counts = self.broker.counts
         return {
-            "broker_ready": (self.broker.ready, "Whether this node is one of its cluster."),
+            "broker_ready": (int(self.broker.ready), "Whether this node is one of its cluster."),
             "broker_published": (counts.published, "Messages for other nodes, so far."),
             "broker_failed": (counts.failed, "Those that may not have been sent."),
-            "broker_doubtful": (self.cluster.doubtful, "Of pushes that somebody here got."),
+            "broker_doubtful": (self.cluster.pushes.doubtful, "Of pushes that somebody got."),
             "broker_received": (counts.received, "Messages of other nodes, so far."),
             "broker_strange": (counts.strange, "Messages of another version, dropped."),
+            "broker_dropped": (self.cluster.backlog.dropped, "Those there was no room for."),
+            "broker_waiting": (len(self.cluster.backlog), "Those that wait for slow readers."),
             "broker_reconnects": (counts.reconnects, "How often Redis was connected to again."),
             "broker_gaps": (counts.gaps, "How often others' messages may have been missed."),
         }

@@ -28,22 +28,31 @@ TIMES = [
     *("auth.timeout", "auth.challenge", "heartbeat.ping", "heartbeat.pong", "heartbeat.timeout"),
     *("app.connect_time", "app.sync_timeout", "app.slow"),
     *("limits.head_time", "limits.tls_time", "limits.close_timeout", "shutdown.time"),
+    *("gateway.worker_wait", "worker.start_time", "worker.stop_time"),
+    *("serve.start_time", "broker.timeout"),
 ]
 SIZES = [
     *("text.max_line", "limits.queue", "limits.message", "limits.request_line", "limits.head"),
-    "limits.socket_buffer",
+    *("limits.socket_buffer", "gateway.max_frame"),
 ]
 COUNTS = [
     *("text.pipeline", "text.connections", "limits.headers", "limits.backlog"),
-    *("limits.connections", "app.queue", "app.threads"),
+    *("limits.connections", "app.queue", "app.threads", "gateway.worker_queue"),
+    *("gateway.connections", "register.connections", "worker.processes"),
+    "serve.workers",
 ]
 BOOLEANS = [
     *("websocket.compression", "text.broadcast", "http.allow_public", "auth.allow_public_open"),
 ]
-WORDS = ["websocket.demo", "auth.mode", "auth.sessions", "log.level"]
-PATHS = ["websocket.certificate", "websocket.key"]
-SECRETS = ["text.secret", "auth.secret"]
-ADDRESSES = ["websocket.listen", "text.listen", "http.listen"]
+WORDS = ["websocket.demo", "auth.mode", "auth.sessions", "gateway.events", "log.level"]
+PATHS = ["websocket.certificate", "websocket.key", "worker.control", "serve.control"]
+SECRETS = ["text.secret", "auth.secret", "gateway.secret", "register.secret"]
+ADDRESSES = ["websocket.listen", "text.listen", "http.listen", "register.listen"]
+TCP_ADDRESSES = ["register.join"]
+ONE_ADDRESS = ["gateway.listen", "gateway.advertise"]
+NAMES = ["worker.name"]
+PREFIXES = ["broker.prefix"]
+URLS = ["broker.urls"]
 NETWORKS = ["text.trusted_networks"]
 ORIGINS = ["websocket.origins"]
 TOKENS = ["websocket.subprotocols"]
@@ -66,7 +75,20 @@ WRONG_IN_A_FILE = [
         SECRETS,
         ["true", "12345", '["a"]', '"a\\nb"', '" a"', '"a "', f'"{"x" * 513}"', '"********"'],
     ),
-    (ADDRESSES, ["true", "1234", '""', '":1234"', '["127.0.0.1:1", "x"]', '["127.0.0.1:1", 5]']),
+    (
+        ADDRESSES + TCP_ADDRESSES,
+        ["true", "1234", '""', '":1234"', '["127.0.0.1:1", "x"]', '["127.0.0.1:1", 5]'],
+    ),
+    (TCP_ADDRESSES, ['"unix:/run/p"', '["127.0.0.1:1", "unix:/run/p"]']),
+    (
+        ONE_ADDRESS,
+        ["true", "1234", "[]", '["127.0.0.1:1"]', '":1234"', '"unix:/run/p"', '"a:1,b:2"'],
+    ),
+    (NAMES, ["true", "1", '"a b"', '"a\\nb"', '["a"]', '"ä"']),
+    (PREFIXES, ["true", "1", '""', '"a b"', '"a\\nb"', '["a"]', '"ä"', f'"{"x" * 65}"']),
+    (URLS, ["true", "1", '""', '"x"', '"http://a"', '"redis://"', '"redis://a b"']),
+    (URLS, ['["redis://a", 1]', '["redis://a", "x"]']),
+    (URLS, ['"redis://:********@a"', '"redis://u:*@a"', '"redis://a?password=***"']),
     (NETWORKS, ["true", "10", '""', '"10.0.0.1/8"', '"10.0.0.0/33"', '["::/0", "x"]']),
     (ORIGINS, ["true", "1", '""', '"*"', '"null"', '"example.com"', '"https://a.com/"']),
     (TOKENS, ["true", "1", '""', '"a b"', '"a,b"', '["a", 1]', '"ä"']),
@@ -81,7 +103,12 @@ WRONG_IN_A_TEXT = [
     (WORDS, [" ", "Info", "all,newest", '"all"']),
     (PATHS, ["a\nb", "a\0b", "\udcff"]),
     (SECRETS, ["a\nb", " a", "a\n", "\udcff", "x" * 513, "*", "********"]),
-    (ADDRESSES, ["1234", ":1234", "127.0.0.1:1,", ",", "127.0.0.1:1;127.0.0.1:2"]),
+    (ADDRESSES + TCP_ADDRESSES, ["1234", ":1234", "127.0.0.1:1,", ",", "127.0.0.1:1;127.0.0.1:2"]),
+    (TCP_ADDRESSES, ["unix:/run/p", "127.0.0.1:1,unix:/run/p"]),
+    (ONE_ADDRESS, ["1234", ":1234", "127.0.0.1:1,127.0.0.1:2", "unix:/run/p", " "]),
+    (NAMES, ["a b", " ", "a\n", "ä"]),
+    (PREFIXES, ["", "a b", " ", "a\n", "ä", "x" * 65]),
+    (URLS, ["x", "http://a", "redis://", "redis://a b", "redis://a,redis://"]),
     (NETWORKS, ["x", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8 ::1"]),
     (TOKENS, ["a b", "a,", "ä"]),
     (APPLICATIONS, ["chat", "chat.py", "chat:", "a:b\n", "1:a", "a..b:c"]),
@@ -119,7 +146,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_cases_below_are_of_every_key() -> None:
     named = [*NUMBERS, *BOOLEANS, *WORDS, *PATHS, *SECRETS, *ADDRESSES, *NETWORKS]
-    named += [*ORIGINS, *TOKENS, *APPLICATIONS]
+    named += [*ORIGINS, *TOKENS, *APPLICATIONS, *TCP_ADDRESSES, *ONE_ADDRESS, *NAMES]
+    named += [*PREFIXES, *URLS]
     assert sorted(named) == sorted(key.dotted for key in KEYS.values())
 
 
@@ -276,6 +304,20 @@ def test_any_text_is_taken_as_its_key_allows_or_refused_in_one_line(key: Key, te
         ),
         ("websocket.subprotocols", '["chat", "v1.json"]', "chat, v1.json", ("chat", "v1.json")),
         ("websocket.origins", '"capacitor://localhost"', "capacitor://localhost", None),
+        ("gateway.listen", '""', "", ()),
+        ("gateway.listen", '"127.0.0.1:0"', "127.0.0.1:0", (Address("127.0.0.1", 0),)),
+        ("gateway.max_frame", '"64 KiB"', "65536", 65536),
+        ("register.listen", '"[::1]:1"', "[::1]:1", (Address("::1", 1),)),
+        ("worker.name", '"chat-1"', "chat-1", "chat-1"),
+        ("broker.prefix", '"a:"', "a:", "a:"),
+        ("broker.urls", '"redis://a"', "redis://a", ("redis://a",)),
+        (
+            "broker.urls",
+            '["redis+sentinel://:p,q@a,b/s", "rediss://c"]',
+            "redis+sentinel://:p,q@a,b/s, rediss://c",
+            ("redis+sentinel://:p,q@a,b/s", "rediss://c"),
+        ),
+        ("worker.control", '"/run/p"', "/run/p", "/run/p"),
     ],
 )
 def test_a_value_is_the_same_from_everywhere(
@@ -328,6 +370,36 @@ def test_a_public_port_asks_for_tokens_whichever_it_is() -> None:
     assert replace(config, text=replace(config.text, listen=public)).auth_mode == "token"
     assert replace(config, websocket=replace(config.websocket, listen=public)).auth_mode == "token"
     assert replace(config, http=replace(config.http, listen=public)).auth_mode == "open"
+
+
+@pytest.mark.parametrize(
+    ("settings", "events"),
+    [
+        ({}, "nobody"),
+        ({"APP_LOAD": "chat:app"}, "app"),
+        ({"GATEWAY_LISTEN": "127.0.0.1:1"}, "workers"),
+        ({"GATEWAY_LISTEN": "127.0.0.1:1", "APP_LOAD": "chat:app"}, "app"),
+        (
+            {
+                "GATEWAY_LISTEN": "127.0.0.1:1",
+                "APP_LOAD": "chat:app",
+                "GATEWAY_EVENTS": "workers",
+            },
+            "workers",
+        ),
+    ],
+)
+def test_who_gets_what_browsers_do(settings: dict[str, str], events: str) -> None:
+    environ = {f"PUSHLINE_{name}": value for name, value in settings.items()}
+    assert load(None, environ, {}).events == events
+
+
+def test_a_gateway_is_reached_where_it_is_advertised_or_else_where_it_listens() -> None:
+    listening = {"PUSHLINE_GATEWAY_LISTEN": "127.0.0.1:2300"}
+    advertised = listening | {"PUSHLINE_GATEWAY_ADVERTISE": "10.0.0.1:2301"}
+    assert Config().gateway_address is None
+    assert load(None, listening, {}).gateway_address == Address("127.0.0.1", 2300)
+    assert load(None, advertised, {}).gateway_address == Address("10.0.0.1", 2301)
 
 
 # --- settings that do not go together ---------------------------------------------------------
@@ -395,6 +467,57 @@ UNSAFE = [
         "auth.challenge must be less than auth.timeout, "
         "or a newer login runs out of time before the older one had its own",
     ),
+    (
+        '[gateway]\nlisten = "0.0.0.0:2300"\nadvertise = "10.0.0.1:2300"',
+        "gateway.listen = 0.0.0.0:2300 lets other machines drive this server: "
+        "set gateway.secret, which GatewayWorker calls secretKey",
+    ),
+    *(
+        (
+            f'[gateway]\nlisten = "{address}"\nsecret = "s"',
+            f"gateway.listen = {address} is told to others, and the wire has IPv4 only: set "
+            "gateway.advertise to an IPv4 address and port by which they reach this gateway",
+        )
+        for address in ("0.0.0.0:2300", "[::1]:2300", "localhost:2300", "gateway.example.com:1")
+    ),
+    *(
+        (
+            f'[gateway]\nlisten = "127.0.0.1:2300"\nadvertise = "{address}"',
+            f"gateway.advertise = {address} is told to others, and the wire has IPv4 only: set "
+            "gateway.advertise to an IPv4 address and port by which they reach this gateway",
+        )
+        for address in ("0.0.0.0:2300", "[2001:db8::1]:2300", "gateway.example.com:2300")
+    ),
+    *(
+        (
+            f"[gateway]\n{line}",
+            "gateway.advertise and gateway.events are for a gateway: set gateway.listen",
+        )
+        for line in ('advertise = "10.0.0.1:2300"', 'events = "workers"')
+    ),
+    (
+        '[gateway]\nlisten = "127.0.0.1:2300"\nevents = "app"',
+        'gateway.events = "app" gives events to an application: name it, as in '
+        "`pushline serve chat:app`",
+    ),
+    (
+        '[register]\nlisten = "0.0.0.0:1236"',
+        "register.listen = 0.0.0.0:1236 lets other machines name gateways: "
+        "set register.secret, which GatewayWorker calls secretKey",
+    ),
+    (
+        '[register]\njoin = "127.0.0.1:1236"',
+        "register.join tells Registers of this gateway, and there is none: set gateway.listen",
+    ),
+    (
+        '[auth]\nmode = "app"',
+        'auth.mode = "app" leaves logins to an application: name it, as in '
+        "`pushline serve chat:app`, or let workers have it, with gateway.listen",
+    ),
+    (
+        '[gateway]\nlisten = "127.0.0.1:1236"\n[register]\nlisten = "127.0.0.1:1236"',
+        "the address 127.0.0.1:1236 is to be listened on twice",
+    ),
 ]
 SAFE = [
     '[text]\nlisten = "0.0.0.0:2"\nsecret = "t"\n[auth]\nsecret = "s"',
@@ -410,6 +533,16 @@ SAFE = [
     '[limits]\nhead = "8 KiB"',
     "[auth]\nchallenge = 10",
     '[auth]\nsessions = "first"\nchallenge = 9.9',
+    '[gateway]\nlisten = "127.0.0.1:2300"',
+    '[gateway]\nlisten = "0.0.0.0:2300"\nadvertise = "10.0.0.1:2300"\nsecret = "s"',
+    '[gateway]\nlisten = "10.0.0.1:2300"\nsecret = "s"',
+    '[gateway]\nlisten = "[::1]:2300"\nadvertise = "127.0.0.1:2300"',
+    '[gateway]\nlisten = "127.0.0.1:0"\nevents = "workers"',
+    '[gateway]\nlisten = "127.0.0.1:2300"\nevents = "app"\n[app]\nload = "chat:app"',
+    '[gateway]\nlisten = "127.0.0.1:2300"\n[auth]\nmode = "app"',
+    '[register]\nlisten = ["127.0.0.1:1236", "unix:/run/p"]',
+    '[register]\nlisten = "0.0.0.0:1236"\nsecret = "s"',
+    '[gateway]\nlisten = "127.0.0.1:1"\n[register]\njoin = ["127.0.0.1:1236", "r.example.com:1"]',
 ]
 
 
@@ -430,7 +563,12 @@ def test_settings_that_go_together(path: Path, content: str) -> None:
 
 # --- what is shown ----------------------------------------------------------------------------
 
-SECRET = {"PUSHLINE_AUTH_SECRET": "hunter2", "PUSHLINE_TEXT_SECRET": "hunter3"}
+SECRET = {
+    "PUSHLINE_AUTH_SECRET": "hunter2",
+    "PUSHLINE_TEXT_SECRET": "hunter3",
+    "PUSHLINE_GATEWAY_SECRET": "hunter4",
+    "PUSHLINE_REGISTER_SECRET": "hunter5",
+}
 
 
 def described(config: Config) -> dict[str, Any]:
@@ -472,8 +610,19 @@ def test_what_is_shown_is_what_was_read(path: Path, content: str) -> None:
 
 def test_secrets_are_masked_and_an_unset_one_is_empty() -> None:
     shown = described(load(None, SECRET, {}))
-    assert (shown["auth"]["secret"], shown["text"]["secret"]) == ("********", "********")
-    assert described(Config())["auth"]["secret"] == ""
+    sections = ("auth", "text", "gateway", "register")
+    assert {shown[section]["secret"] for section in sections} == {"********"}
+    assert {described(Config())[section]["secret"] for section in sections} == {""}
+
+
+def test_passwords_in_urls_are_masked_and_nothing_else_of_them() -> None:
+    urls = "redis://user:p%40ss@a:1/2,redis+sentinel://:x@b,c/s?sentinel_password=y&password=z"
+    shown = described(load(None, {"PUSHLINE_BROKER_URLS": urls}, {}))["broker"]["urls"]
+    assert shown == [
+        "redis://user:********@a:1/2",
+        "redis+sentinel://:********@b,c/s?sentinel_password=********&password=********",
+    ]
+    assert "p%40ss" not in repr(load(None, {"PUSHLINE_BROKER_URLS": urls}, {}))
 
 
 def test_what_masks_a_secret_is_none_itself(path: Path) -> None:
@@ -488,6 +637,7 @@ def test_a_secret_may_have_asterisks_in_it() -> None:
 def test_no_secret_is_in_a_representation() -> None:
     config = load(None, SECRET, {})
     assert (config.auth.secret, config.text.secret) == ("hunter2", "hunter3")
+    assert (config.gateway.secret, config.register.secret) == ("hunter4", "hunter5")
     for text in (repr(config), str(config), repr(config.auth), describe(config)):
         assert "hunter" not in text
 

@@ -10,7 +10,10 @@ from pushline.config import KEYS
 from pushline.config.sources import Name, from_environment, from_file, from_flags
 from pushline.errors import ConfigError
 
-SECTIONS = "[websocket], [text], [http], [auth], [app], [heartbeat], [limits], [shutdown] and [log]"
+SECTIONS = (
+    "[websocket], [text], [http], [auth], [app], [gateway], [register], [worker], [serve], "
+    "[broker], [heartbeat], [limits], [shutdown] and [log]"
+)
 
 
 @pytest.fixture
@@ -116,7 +119,7 @@ def test_a_number_of_too_many_digits(path: Path) -> None:
     ("content", "what"),
     [
         ("[websockets]\n", "unknown section [websockets]; did you mean [websocket]?"),
-        ("[redis]\n", f"unknown section [redis]; the sections are {SECTIONS}"),
+        ("[mqtt]\n", f"unknown section [mqtt]; the sections are {SECTIONS}"),
         ("listen = 1\n", f"listen stands outside of a section; the sections are {SECTIONS}"),
         ("text = 1\n", f"text stands outside of a section; the sections are {SECTIONS}"),
         ("[[text]]\n", f"text stands outside of a section; the sections are {SECTIONS}"),

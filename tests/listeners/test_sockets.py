@@ -15,7 +15,14 @@ import uvloop
 from pushline.address import Address
 from pushline.config import Limits
 from pushline.errors import ConfigError
-from pushline.listeners.sockets import is_unix, listen, notice_the_dead, peer_of, tls_context
+from pushline.listeners.sockets import (
+    UNACKNOWLEDGED,
+    is_unix,
+    listen,
+    notice_the_dead,
+    peer_of,
+    tls_context,
+)
 from tests.certificates import Authority
 
 
@@ -261,6 +268,25 @@ def test_a_dead_peer_is_noticed_within_two_minutes(tmp_path: Path) -> None:
             assert await said_at(address) == b"1 [60, 15, 4]"
         async with listening(f"unix:{tmp_path}/pushline", Noticing) as address:
             assert await said_at(address) == b"0 []"
+
+    run(main())
+
+
+class NoticingTheHung(asyncio.Protocol):
+    """Says how long the other end may take nothing, in milliseconds."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)
+        notice_the_dead(transport, unacknowledged=UNACKNOWLEDGED)
+        plug = transport.get_extra_info("socket")
+        transport.write(b"%d" % plug.getsockopt(socket.SOL_TCP, socket.TCP_USER_TIMEOUT))
+        transport.close()
+
+
+def test_a_peer_that_takes_nothing_is_given_up_after_two_minutes() -> None:
+    async def main() -> None:
+        async with listening("127.0.0.1:0", NoticingTheHung) as address:
+            assert await said_at(address) == b"120000"
 
     run(main())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pushline.config.sections import Broker, Config, public
+from pushline.config.sections import Config, public
 from pushline.config.values import size_text
 from pushline.errors import ConfigError
 
@@ -12,7 +12,7 @@ Rules = Iterator[tuple[bool, str]]
 
 def check(config: Config) -> None:
     """Raises ConfigError where settings would be unsafe, or contradict each other."""
-    for rules in (_ports, _gateway, _register, _broker, _logins, _numbers):
+    for rules in (_workers, _ports, _gateway, _register, _broker, _logins, _numbers):
         for holds, otherwise in rules(config):
             if not holds:
                 raise ConfigError(otherwise)
@@ -21,7 +21,7 @@ def check(config: Config) -> None:
 def _ports(config: Config) -> Rules:
     websocket, text, http = config.websocket, config.text, config.http
     inner = config.gateway.listen + config.register.listen
-    listened = websocket.listen + text.listen + http.listen + inner
+    listened = (*websocket.listen, *text.listen, *config.operators, *inner)
     addresses = [str(address) for address in listened if address.port or address.path]
     for address in addresses:
         yield addresses.count(address) == 1, f"the address {address} is to be listened on twice"
@@ -39,6 +39,35 @@ def _ports(config: Config) -> Rules:
         f"http.listen = {public(http.listen)} shows the server's metrics to other machines: "
         "listen on 127.0.0.1, or set http.allow_public = true",
     )
+
+
+def _workers(config: Config) -> Rules:
+    """What several processes can share."""
+    workers, last = config.serve.workers, 65_536 - config.serve.workers
+    if workers == 1:
+        return
+    yield (
+        bool(config.broker.urls),
+        f"serve.workers = {workers} are processes that reach each other's browsers by a broker: "
+        "name it, as in `--broker redis://127.0.0.1:6379`",
+    )
+    for key in ("gateway", "register"):
+        yield (
+            not getattr(config, key).listen,
+            f"{key}.listen is for one process, and serve.workers = {workers} would need as many: "
+            f"run servers with a {key} one by one, with a configuration each",
+        )
+    for key in ("websocket", "text", "http"):
+        for address in getattr(config, key).listen:
+            where = f"{key}.listen = {address}, with serve.workers = {workers}"
+            yield not address.path, f"{where}: processes cannot share a Unix socket: use HOST:PORT"
+            yield address.port > 0, f"{where}: each process would have another port: name one"
+    for address in config.http.listen:
+        yield (
+            address.port <= last,
+            f"http.listen = {address} is the first of {workers} ports, one for each process: "
+            f"it can be {last} at most",
+        )
 
 
 def _gateway(config: Config) -> Rules:
@@ -66,10 +95,6 @@ def _gateway(config: Config) -> Rules:
 
 
 def _broker(config: Config) -> Rules:
-    yield (
-        bool(config.broker.urls) or config.broker == Broker(),
-        "broker.prefix and broker.timeout are for a cluster: set broker.urls",
-    )
     address = config.gateway_address
     yield (
         not config.broker.urls or address is None or address.port > 0,

@@ -3,7 +3,7 @@
 `docs/configuration.md` is made from this table: `python -m pushline.config.page`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar, cast
 
 from pushline.address import Address
@@ -103,7 +103,9 @@ class Text:
 class Http:
     """The port for operators, with /ready and /metrics."""
 
-    listen: tuple[Address, ...] = setting(ADDRESSES, [], "Where operators connect; empty: nowhere.")
+    listen: tuple[Address, ...] = setting(
+        ADDRESSES, [], "Where operators connect, to process i at port + i; empty: nowhere."
+    )
     allow_public: bool = setting(FLAG, False, "Whether other machines may reach it.")
 
 
@@ -235,13 +237,32 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class Serve:
+    """How `pushline serve` runs."""
+
+    workers: int = setting(
+        count(1, 1024),
+        1,
+        "Processes of the whole server that share its ports; needs a broker.",
+        flag="--workers",
+        metavar="N",
+    )
+    start_time: float = setting(
+        seconds(0.1, 3600), 60, "How long one of several may take until it is ready."
+    )
+    control: str = setting(
+        PATH, "", "The socket for `pushline reload`; empty: one in the runtime directory."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Broker:
     """What connects this node to others: with it they act as one."""
 
     urls: tuple[str, ...] = setting(
         URLS,
         [],
-        "The Redis or Valkey of the cluster, or several independent ones; empty: no cluster.",
+        "The cluster's Redis, or several independent ones; empty: no cluster.",
         flag="--broker",
         metavar="URL",
     )
@@ -333,6 +354,7 @@ class Config:
     gateway: Gateway = Gateway()
     register: Register = Register()
     worker: Worker = Worker()
+    serve: Serve = Serve()
     broker: Broker = Broker()
     heartbeat: Heartbeat = Heartbeat()
     limits: Limits = Limits()
@@ -359,6 +381,21 @@ class Config:
         automatic = "open" if local and not self.auth.secret else "token"
         mode = self.auth.mode or ("app" if self.app.load else automatic)
         return cast(Literal["open", "token", "app"], mode)
+
+    def has_demo(self, address: Address) -> bool:
+        """Whether / is a demo page there, where browsers connect."""
+        where = self.websocket.demo
+        local = address.is_loopback and self.auth_mode != "app"
+        return where == "on" or (where == "loopback" and local)
+
+    @property
+    def operators(self) -> tuple[Address, ...]:
+        """Where operators connect, to any process."""
+        return tuple(at for i in range(self.serve.workers) for at in self.operators_of(i))
+
+    def operators_of(self, process: int) -> tuple[Address, ...]:
+        """Where operators connect to one of the processes of `serve.workers`."""
+        return tuple(replace(at, port=at.port + process) for at in self.http.listen)
 
 
 def public(addresses: tuple[Address, ...]) -> str:

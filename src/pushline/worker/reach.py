@@ -9,6 +9,7 @@ from pushline.codecs.gateway_calls import Tell, call_of
 from pushline.commands import Command
 from pushline.errors import UnavailableError
 from pushline.gateway import Executor
+from pushline.gateway.partial import Partial
 from pushline.gatewayworker.link import Link
 from pushline.worker.line import Line
 
@@ -19,13 +20,15 @@ class Reach:
     """An Executor over a worker's links, so that all it does goes out in the order of the calls.
 
     A gateway of PHP's that has given this worker's clients to another process still takes what has
-    no answer, but answers nothing, having ended its side. So questions go the spare way then: also those that it has left
-    unanswered, which are asked again. Before `open` and after `close` everything does.
+    no answer, but answers nothing, having ended its side. So questions go the spare way then: also
+    those that it has left unanswered, which are asked again. Before `open` and after `close`
+    everything does.
     """
 
     def __init__(self, spare: Executor) -> None:
         self.lines: dict[Link, Line] = {}
         """Of all links that are there."""
+        self.partial: Partial = spare.partial
         self._spare = spare
         self._over_links: Executor | None = None
         self._may_go_on = asyncio.Event()

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pushline.commands import Command
 from pushline.config import Config
+from pushline.gateway.partial import Partial
 from pushline.gatewayworker.executor import TIMEOUT, WireExecutor
 from pushline.gatewayworker.links import Links
 from pushline.gatewayworker.role import Role, client_role
@@ -18,6 +19,7 @@ class Spare:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.partial = Partial()
         self._links: Links | None = None
         self._executor: WireExecutor | None = None
 
@@ -26,7 +28,7 @@ class Spare:
         if self._executor is None:
             self._links = links_of(self._config, client_role(self._config.gateway.secret))
             self._links.start()
-            self._executor = WireExecutor(self._links)
+            self._executor = WireExecutor(self._links, partial=self.partial)
         return self._executor.execute(command)
 
     async def stop(self) -> None:

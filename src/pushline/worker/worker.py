@@ -89,7 +89,7 @@ class Worker:
         AppError.
         """
         await self.running.start(self._reach)
-        self._reach.open(WireExecutor(self._links))
+        self._reach.open(WireExecutor(self._links, partial=self._reach.partial))
         self._links.start()
         try:
             async with asyncio.timeout(READY):

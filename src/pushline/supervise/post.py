@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from pushline.errors import AppError
-from pushline.worker.child import Child
+from pushline.supervise.child import Child
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One process of a worker, as its supervisor sees it."""
+"""One process, as its supervisor sees it."""
 
 import asyncio
 import contextlib
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 import msgspec
 
 from pushline.errors import AppError
-from pushline.worker.channel import Report, Task
-
-PROGRAM = "pushline.worker.process"
+from pushline.supervise.channel import Report, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How processes are started: the same for all, and for those of a reload.
 
-    `name` and the process's index are its worker_key.
+    `program` is the module that they run, as `process.run` has it; `name` and the index of each
+    are its key. `app` shows whose they are in a list of processes.
     """
 
+    program: str
     task: Task
     environ: Mapping[str, str]
     app: str
@@ -103,7 +103,7 @@ async def start(plan: Plan, index: int, follows: bool) -> Child:
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", PROGRAM),
+                *(sys.executable, "-P", "-m", plan.program),
                 *(str(its.fileno()), f"{plan.name}:{index}", plan.app),
                 stdin=DEVNULL,
                 cwd=plan.directory,

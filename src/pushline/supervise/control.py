@@ -1,4 +1,4 @@
-"""The socket by which `pushline reload` finds a worker that runs, and what is said there.
+"""The socket at which `pushline reload` is heard, and what is said there.
 
 A request is one line, `reload`. It is answered with lines of text while it goes on, and last with
 `ok` or `fail` alone on a line.
@@ -10,13 +10,12 @@ import errno
 import os
 import socket
 import struct
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from pushline.address import LONGEST_SOCKET_PATH
 from pushline.config import Config
 from pushline.errors import ConfigError, UnavailableError
+from pushline.supervise.places import Place, to_reload
 
 RELOAD = "reload"
 OK, FAIL = "ok", "fail"
@@ -25,34 +24,20 @@ FAILED = 1
 OWN_ONLY = 0o177
 """The umask of a socket that is for its owner alone."""
 PATIENCE = 5.0
-"""Seconds for a worker that is asked whether it lives."""
+"""Seconds for who is asked whether he lives."""
 
 Say = Callable[[str], None]
 Reload = Callable[[Say], Awaitable[bool]]
 """Reloads, says how it goes, and returns whether it went well."""
 
 
-def path_of(config: Config) -> Path:
-    """Where the socket is: `worker.control`, or made of the application's name and the user's.
-
-    Raises ConfigError where that would be too long for a socket.
-    """
-    path = Path(config.worker.control or _directory() / f"{_prefix()}{config.app.load}.sock")
-    if len(os.fsencode(path.absolute())) > LONGEST_SOCKET_PATH:
-        raise ConfigError(
-            f"{path} is too long for a socket, which has {LONGEST_SOCKET_PATH} bytes: "
-            "set worker.control"
-        )
-    return path.absolute()
-
-
 class Control:
-    """The worker's side. Raises ConfigError where another worker listens there already."""
+    """The supervisor's side. Raises ConfigError where another one listens there already."""
 
-    def __init__(self, path: Path, reload: Reload) -> None:
-        self.path = path
+    def __init__(self, place: Place, reload: Reload) -> None:
+        self.path = place.path
         self._reload = reload
-        self._socket = _bound(path)
+        self._socket = _bound(place)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -79,11 +64,12 @@ class Control:
 
 
 def reload(config: Config) -> int:
-    """Have the worker of `config` reload, print how it goes; 0, or FAILED.
+    """Have the worker or server of `config` reload, print how it goes; 0, or FAILED.
 
     Raises UnavailableError where none runs, ConfigError where it is not clear which.
     """
-    with _connected(path_of(config) if _is_named(config) else _the_only_one()) as plug:
+    place = to_reload(config)
+    with _connected(place) as plug:
         plug.sendall(f"{RELOAD}\n".encode())
         last = ""
         for line in plug.makefile(encoding="utf-8", errors="replace"):
@@ -91,54 +77,28 @@ def reload(config: Config) -> int:
             if last not in (OK, FAIL):
                 print(last, flush=True)
     if last not in (OK, FAIL):
-        raise UnavailableError("the worker ended before the reload was done")
+        raise UnavailableError(f"the {place.who} ended before the reload was done")
     return 0 if last == OK else FAILED
-
-
-def _is_named(config: Config) -> bool:
-    return bool(config.worker.control or config.app.load)
-
-
-def _the_only_one() -> Path:
-    found = sorted(_directory().glob(f"{_prefix()}*.sock"))
-    if not found:
-        raise UnavailableError(
-            f"no worker of yours runs here: there is no socket in {_directory()}"
-        )
-    if len(found) > 1:
-        apps = ", ".join(path.name.removeprefix(_prefix()).removesuffix(".sock") for path in found)
-        raise ConfigError(f"which of your workers? name one: {apps}")
-    return found[0]
-
-
-def _directory() -> Path:
-    """Of this user alone, where the system has one; else the one for temporary files."""
-    own = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    return own if own.is_dir() and os.access(own, os.W_OK) else Path(tempfile.gettempdir())
-
-
-def _prefix() -> str:
-    return f"pushline-{os.getuid()}-"
 
 
 # --- sockets ----------------------------------------------------------------------------------
 
 
-def _bound(path: Path) -> socket.socket:
-    """A listening one at `path`, in place of one that nobody listens on any more."""
+def _bound(place: Place) -> socket.socket:
+    """A listening one there, in place of one that nobody listens on any more."""
     plug = socket.socket(socket.AF_UNIX)
     try:
         try:
-            _bind(plug, path)
+            _bind(plug, place.path)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            _remove_stale(path)
-            _bind(plug, path)
+            _remove_stale(place)
+            _bind(plug, place.path)
         plug.listen()
     except OSError as error:
         plug.close()
-        raise ConfigError(f"worker.control: {path} cannot be had: {error.strerror}") from None
+        raise ConfigError(f"{place.key}: {place.path} cannot be had: {error.strerror}") from None
     except ConfigError:
         plug.close()
         raise
@@ -153,29 +113,29 @@ def _bind(plug: socket.socket, path: Path) -> None:
         os.umask(before)
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(place: Place) -> None:
     try:
-        _connect(path).close()
+        _connect(place.path).close()
     except ConnectionRefusedError:
-        if not path.is_socket():
-            raise ConfigError(f"worker.control: {path} is there, and no socket") from None
-        path.unlink(missing_ok=True)
+        if not place.path.is_socket():
+            raise ConfigError(f"{place.key}: {place.path} is there, and no socket") from None
+        place.path.unlink(missing_ok=True)
     else:
         raise ConfigError(
-            f"another worker runs with the control socket {path}: end it, reload it with "
-            "`pushline reload`, or give this one a worker.control of its own"
+            f"another {place.who} runs with the control socket {place.path}: end it, reload it "
+            f"with `pushline reload`, or give this one a {place.key} of its own"
         )
 
 
-def _connected(path: Path) -> socket.socket:
-    """To the worker there, whose answers may take their time."""
+def _connected(place: Place) -> socket.socket:
+    """To who runs there, whose answers may take their time."""
     try:
-        plug = _connect(path)
+        plug = _connect(place.path)
     except OSError as error:
-        raise UnavailableError(f"no worker runs at {path}: {error.strerror}") from None
+        raise UnavailableError(f"no {place.who} runs at {place.path}: {error.strerror}") from None
     if _owner(plug) not in (os.getuid(), 0):
         plug.close()
-        raise UnavailableError(f"what runs at {path} is another user's")
+        raise UnavailableError(f"what runs at {place.path} is another user's")
     plug.settimeout(None)
     return plug
 

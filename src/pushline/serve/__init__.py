@@ -1,0 +1,1 @@
+"""`pushline serve`: the server in this process, or in several that share its ports."""

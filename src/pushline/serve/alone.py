@@ -1,0 +1,67 @@
+"""A server in this process: an event loop, signals, and what the terminal shows."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+
+from pushline.app.application import App
+from pushline.app.load import load_app
+from pushline.config import Config
+from pushline.ending import LAST_MOMENT, end_without_threads
+from pushline.serve.banner import banner, opened
+from pushline.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Config, descriptors: int) -> int:
+    """Serve until SIGTERM or Ctrl-C, then drain; a second one ends at once.
+
+    `descriptors` is how many this process may have. Raises ConfigError, and AppError.
+    """
+    app = load_app(config.app.load) if config.app.load else None
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, app, descriptors))
+        end_without_threads()
+    return 0
+
+
+async def _serve(config: Config, app: App | None, descriptors: int) -> None:
+    service = Service(config, app)
+    stopped = _on_signals()
+    signalled = asyncio.ensure_future(stopped.get())
+    if not await _started(service, signalled):
+        return
+    print("\n".join(banner(opened(service), descriptors)), file=sys.stderr, flush=True)
+    await signalled
+    log.info("stopping: %d connections are asked to reconnect", len(service.hub.connections))
+    draining = asyncio.ensure_future(service.drain())
+    again = asyncio.ensure_future(stopped.get())
+    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+    draining.cancel()
+    again.cancel()
+    service.stop()
+    log.info("stopped")
+
+
+async def _started(service: Service, signalled: "asyncio.Future[signal.Signals]") -> bool:
+    """False where a signal came first: an application's `on_start` may take its time."""
+    starting = asyncio.ensure_future(service.start())
+    await asyncio.wait((starting, signalled), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.wait((starting,), timeout=LAST_MOMENT)
+    service.stop()
+    return False
+
+
+def _on_signals() -> "asyncio.Queue[signal.Signals]":
+    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
