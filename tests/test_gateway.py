@@ -39,6 +39,7 @@ class Wire:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.partial = node.partial
         self.commands: list[Command[Any]] = []
 
     def execute(self, command: Command[T]) -> Awaitable[T]:
@@ -86,7 +87,7 @@ def gateway(node: Node) -> Gateway:
 @pytest.mark.parametrize("kind", [Gateway, SyncGateway])
 def test_there_are_the_original_verbs_and_three_more(kind: type) -> None:
     public = {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}
-    assert public - {"attach"} == VERBS
+    assert public - {"attach", "partial"} == VERBS
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

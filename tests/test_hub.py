@@ -269,6 +269,30 @@ UIDS, UTYPES, GROUPS = ("a", "b", "c"), ("0", "1"), ("x", "y", "z")
 USERS = [(uid, utype) for uid in UIDS for utype in UTYPES]
 
 
+class Watching:
+    """A Watcher that keeps count: of users, by utype and uid, and of groups."""
+
+    def __init__(self) -> None:
+        self.users: dict[tuple[str, str], int] = {}
+        self.groups: dict[str, int] = {}
+
+    def user_came(self, uid: str, utype: str, connections: int) -> None:
+        assert connections == self.users.get((uid, utype), 0) + 1
+        self.users[uid, utype] = connections
+
+    def user_left(self, uid: str, utype: str, connections: int) -> None:
+        assert connections == self.users[uid, utype] - 1
+        self.users[uid, utype] = connections
+
+    def group_came(self, group: str, members: int) -> None:
+        assert members == self.groups.get(group, 0) + 1
+        self.groups[group] = members
+
+    def group_left(self, group: str, members: int) -> None:
+        assert members == self.groups[group] - 1
+        self.groups[group] = members
+
+
 class AnyUse(RuleBasedStateMachine):
     """`here` is the model: connections in the order of their logins, and as whom.
 
@@ -280,6 +304,7 @@ class AnyUse(RuleBasedStateMachine):
         self.loop = Loop()
         self.keeper = Keeper(self.loop)
         self.hub = Hub()
+        self.hub.watcher = self.watching = Watching()
         self.here: dict[Connection, tuple[str, str] | None] = {}
         self.joined: list[tuple[str, Connection]] = []
 
@@ -365,6 +390,18 @@ class AnyUse(RuleBasedStateMachine):
             assert list(connection.groups or ()) == groups
 
     @invariant()
+    def the_watcher_has_heard_of_everyone(self) -> None:
+        assert self.watching.users == {user: len(self._of(user)) for user in self.watching.users}, (
+            "nobody else"
+        )
+        assert {user for user, count in self.watching.users.items() if count} == {
+            user for user in self.here.values() if user
+        }
+        assert {group: count for group, count in self.watching.groups.items() if count} == {
+            group: len(self._members(group)) for group, _ in self.joined
+        }
+
+    @invariant()
     def nothing_empty_is_kept(self) -> None:
         assert set(self.hub.groups) == {group for group, _ in self.joined}
         assert all(self.hub.groups.values())
@@ -390,6 +427,41 @@ class AnyUse(RuleBasedStateMachine):
 
 def test_any_use_is_as_with_plain_lists() -> None:
     run_state_machine_as_test(AnyUse, settings=settings(max_examples=30, deadline=None))
+
+
+# --- who watches --------------------------------------------------------------------------------
+
+
+def test_a_watcher_hears_of_one_that_is_added_by_all_that_it_has(keeper: Keeper) -> None:
+    """And not before: until then it is nobody."""
+    hub, connection = Hub(), keeper.connect()
+    hub.watcher = watching = Watching()
+    hub.name(connection)
+    hub.bind(connection, "uid1", "0")
+    hub.join(connection, "a")
+    assert (watching.users, watching.groups) == ({}, {})
+    hub.add(connection)
+    hub.add(connection)
+    assert (watching.users, watching.groups) == ({("uid1", "0"): 1}, {"a": 1})
+    hub.remove(connection)
+    hub.remove(connection)
+    assert (watching.users, watching.groups) == ({("uid1", "0"): 0}, {"a": 0})
+
+
+def test_a_watcher_hears_of_a_change_once(keeper: Keeper) -> None:
+    hub = Hub()
+    hub.watcher = watching = Watching()
+    connection = bound(hub, keeper, "uid1")
+    hub.bind(connection, "uid1", "0")
+    hub.bind(connection, "uid1", "7")
+    hub.join(connection, "a")
+    hub.join(connection, "a")
+    assert watching.users == {("uid1", "0"): 0, ("uid1", "7"): 1}
+    assert watching.groups == {"a": 1}
+    hub.ungroup("a")
+    hub.unbind(connection)
+    assert watching.users == {("uid1", "0"): 0, ("uid1", "7"): 0}
+    assert watching.groups == {"a": 0}
 
 
 # --- what it costs ------------------------------------------------------------------------------

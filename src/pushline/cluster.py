@@ -2,62 +2,53 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from pushline.asked import Asked, Questions
+from pushline.asked import OTHERS, Asked, Questions
+from pushline.backlog import Backlog
 from pushline.brokers.base import Broker
 from pushline.codecs import cluster_wire as wire
-from pushline.codecs.cluster_wire import Question
-from pushline.commands import Command, SendToAll, SendToUid, Sent
-from pushline.connection import Connection
+from pushline.codecs.cluster_wire import Answer, Question
+from pushline.commands import Command, UidsOnline
 from pushline.errors import BadFrameError, PushlineError
+from pushline.gateway.partial import Missing, Partial
 from pushline.messages import Message
 from pushline.node import Node
+from pushline.pushes import Pushes
 from pushline.routes import Route, route_of
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Push = SendToUid | SendToAll
-Counts = Sequence["asyncio.Future[int]"]
-"""Of nodes that will have taken what was published."""
-
-
-class Pending(asyncio.Future[Sent]):
-    """What will become of `send`: nobody here got it, and others are being asked."""
-
-    delivered = None
-
-    def __init__(self, send: "Push") -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self.send = send
-
 
 class Cluster:
-    """An Executor, and the Watcher of a Hub. `timeout` is in seconds.
+    """An Executor that answers exactly, for all nodes; and the Watcher of a Hub.
 
-    `execute` answers exactly, for all nodes; `push` says no more than whether anybody got it, and
-    is for pushes by the thousand.
+    `pushes` are those that need no such answer. `timeout` is in seconds.
     """
 
     def __init__(self, node: Node, broker: Broker, timeout: float) -> None:
+        self.partial = Partial()
+        self.backlog = Backlog(node, self._carry_out)
         self._node = node
         self._broker = broker
+        self._loop = asyncio.get_running_loop()
         self._name = ""
         self._questions = Questions(broker, timeout)
-        self.doubtful = 0
-        """Pushes that somebody here got, and that may not have come to other nodes."""
+        self.pushes = Pushes(node, broker, self._questions)
 
     async def start(self) -> None:
-        """Join the cluster, under the first part of the node's client_ids. Raises ConfigError."""
-        self._name = f"{self._node.address:012x}"
-        self._questions.name = self._name
+        """Join the cluster, under the first part of the node's client_ids.
+
+        Raises ConfigError and UnavailableError.
+        """
+        self._name = self._questions.name = f"{self._node.address:012x}"
         self._node.hub.watcher = self
-        await self._broker.start(self._name, self.receive)
         self._broker.subscribe(wire.EVERYONE)
         self._broker.subscribe(wire.channel_of_node(self._name))
+        await self._broker.start(self._name, self.receive)
 
     # --- who is here: as Watcher has it ---------------------------------------------------------
 
@@ -79,45 +70,19 @@ class Cluster:
         if members == 0:
             self._broker.unsubscribe(wire.channel_of_group(group))
 
-    # --- pushes ---------------------------------------------------------------------------------
-
-    def push(self, command: Push) -> Sent | Pending:
-        """Whether anybody got it: `delivered` is of this node, or how many others took it.
-
-        Where somebody here got it that is known at once. Else UnavailableError is raised when the
-        broker fails, and whether others got it is then not known.
-        """
-        here = self._node.execute(command)
-        counts = self._publish(command)
-        if not here.delivered and counts:
-            return _total(command, counts)
-        for count in counts:
-            count.add_done_callback(self._note)
-        return here
-
-    def _publish(self, command: Push) -> Counts:
-        publish = self._broker.publish
-        if isinstance(command, SendToAll):
-            question = Question(0, self._name, command)
-            return (publish(wire.EVERYONE, wire.encode_question(question)),)
-        payload, utype = wire.encode_message(command.message), command.utype
-        return [publish(wire.channel_of_uid(uid, utype), payload) for uid in command.uids]
-
-    def _note(self, count: "asyncio.Future[int]") -> None:
-        if not count.cancelled() and count.exception() is not None:
-            self.doubtful += 1
-
     # --- all Commands, exactly ------------------------------------------------------------------
 
     def execute(self, command: Command[T]) -> T | Awaitable[T]:
-        """As Executor has it. Raises UnavailableError, and DeadlineError, which names who is
-        missing."""
+        """As Executor has it. Raises UnavailableError, DeadlineError and SerializedError, which
+        name who is missing; the others have done it."""
+        if isinstance(command, UidsOnline):
+            return self._uids_online(command, self.partial.missing)  # type: ignore[return-value] # a T is what it gives
         route = route_of(command, self._name)
         here = [] if route.local is None else [(route.local, self._node.execute(route.local))]
         if not route.remote and not any(isinstance(each, asyncio.Future) for _, each in here):
             return route.merge(here)  # type: ignore[no-any-return] # as the route has it
-        asked = [self._questions.ask(part.channel, part.command) for part in route.remote]
-        return self._complete(route, here, asked)
+        asked = self._questions.ask(route.remote)
+        return self._complete(route, here, asked, self.partial.missing)
 
     async def ask(self, command: Command[T]) -> T:
         """The same, to await in any case."""
@@ -125,12 +90,35 @@ class Cluster:
         return await answer if isinstance(answer, Awaitable) else answer
 
     async def _complete(
-        self, route: Route, here: list[tuple[Any, Any]], asked: Sequence[Asked]
+        self,
+        route: Route,
+        here: list[tuple[Any, Any]],
+        asked: dict[int, Asked],
+        missing: list[Missing] | None,
     ) -> Any:
-        await self._questions.gather(asked)
-        answers = [(part, await _known(answer)) for part, answer in here]
-        answers += [(each.command, result) for each in asked for result in each.results]
-        return route.merge(answers)
+        others = await self._questions.gather(asked, missing) if asked else []
+        return route.merge([(part, await _known(answer)) for part, answer in here] + others)
+
+    def _uids_online(
+        self, command: UidsOnline, missing: list[Missing] | None
+    ) -> dict[str, bool] | Awaitable[dict[str, bool]]:
+        online = self._node.execute(command)
+        away = [uid for uid in command.uids if not online[uid]]
+        return self._seek(online, away, command.utype, missing) if away else online
+
+    async def _seek(
+        self, online: dict[str, bool], away: list[str], utype: str, missing: list[Missing] | None
+    ) -> dict[str, bool]:
+        """Who of those that are not here is anywhere, in one round trip."""
+        channels = [wire.channel_of_uid(uid, utype) for uid in away]
+        try:
+            counts = await self._broker.subscribers(channels)
+        except PushlineError as error:
+            if missing is None:
+                raise
+            missing.append(Missing(OTHERS, str(error)))
+            return online
+        return online | {uid: count > 0 for uid, count in zip(away, counts, strict=True)}
 
     # --- what others publish --------------------------------------------------------------------
 
@@ -141,21 +129,25 @@ class Cluster:
         except BadFrameError as error:
             log.warning("broker: %s", error)
             return
-        if isinstance(what, Message):
-            self._node.outbox.send(self._behind(channel), what)
-        elif isinstance(what, Question):
-            self._carry_out(what)
-        else:
+        if isinstance(what, Answer):
             self._questions.take(what)
+        else:
+            self.backlog.take(channel, what, len(payload))
 
-    def _behind(self, channel: bytes) -> Collection[Connection]:
-        user = wire.user_in(channel)
-        return self._node.hub.of_uid(*user) if user else ()
+    def _carry_out(self, channel: bytes, what: Message | Question) -> None:
+        if isinstance(what, Question):
+            self._do(what)
+        elif user := wire.user_in(channel):
+            self._node.outbox.send(self._node.hub.of_uid(*user), what)
 
-    def _carry_out(self, question: Question) -> None:
+    def _do(self, question: Question) -> None:
+        result: Any
         try:
             result = self._node.execute(question.command)
         except PushlineError as error:
+            result = error
+        except Exception as error:
+            log.exception("what the node %s has asked for could not be done", question.node)
             result = error
         if not question.number:
             return
@@ -167,13 +159,17 @@ class Cluster:
     def _answer(self, question: Question, result: Any) -> None:
         number, name = question.number, self._name
         try:
-            if isinstance(result, PushlineError):
+            if isinstance(result, Exception):
                 raise result
             answer = wire.encode_answer(number, name, result)
-        except (PushlineError, TypeError, ValueError, OverflowError) as error:
-            answer = wire.encode_failure(number, name, str(error))
-        sent = self._broker.publish(wire.channel_of_node(question.node), answer)
-        sent.add_done_callback(_forget)
+        except Exception as error:
+            answer = wire.encode_failure(number, name, str(error) or repr(error))
+        # In the next pass: who has been told that a client is in a group must reach it there, and
+        # the subscription goes out in the next one, too.
+        self._loop.call_soon(self._publish, wire.channel_of_node(question.node), answer)
+
+    def _publish(self, channel: bytes, answer: bytes) -> None:
+        self._broker.publish(channel, answer).add_done_callback(_forget)
 
 
 async def _known(answer: Any) -> Any:
@@ -184,25 +180,3 @@ def _forget(count: "asyncio.Future[int]") -> None:
     """An answer that cannot be sent is one that the asker misses."""
     if not count.cancelled():
         count.exception()
-
-
-def _total(command: Push, counts: Counts) -> Pending:
-    """How many nodes took it, once that is known of all; an error only where none did."""
-    total = Pending(command)
-    left = len(counts)
-
-    def settle(_count: "asyncio.Future[int]") -> None:
-        nonlocal left
-        left -= 1
-        if left or total.done():
-            return
-        errors = [error for count in counts if (error := count.exception())]
-        nodes = sum(count.result() for count in counts if not count.exception())
-        if errors and not nodes:
-            total.set_exception(errors[0])
-        else:
-            total.set_result(Sent(nodes))
-
-    for count in counts:
-        count.add_done_callback(settle)
-    return total

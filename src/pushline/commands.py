@@ -223,11 +223,28 @@ class Sessions(Command[dict[str, Session]], frozen=True, gc=False):
     group: str | None
 
 
+# --- between the nodes of a cluster -------------------------------------------------------------
+# Over how many connections a user may have, `auth.sessions`.
+
+
 class IsAlive(Command[bool], frozen=True, gc=False):
-    """Whether a client gives a sign of life within `seconds`; it is asked for one."""
+    """Whether a client that is still this user's gives a sign of life within `seconds`.
+
+    It is asked for one.
+    """
 
     client: str
+    uid: str
+    utype: str
     seconds: float
+
+
+class Replace(Command[bool], frozen=True, gc=False):
+    """Close a client that has this user no more; the answer is whether it was there, and his."""
+
+    client: str
+    uid: str
+    utype: str
 
 
 # --- queries of a wire --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pushline.commands import (
     Sent,
 )
 from pushline.connection import Connection
+from pushline.gateway.partial import Partial
 from pushline.hub import Directory, Hub
 from pushline.outbox import FEW, FRAME_COST, Outbox
 from pushline.queries import Queries
@@ -35,6 +36,7 @@ class Node:
     def __init__(self, hub: Hub, outbox: Outbox, address: int | None = None) -> None:
         self.hub = hub
         self.outbox = outbox
+        self.partial = Partial()
         address = secrets.randbits(48) if address is None else address
         self._clients = Directory(hub, address)
         self._execute: dict[type, Callable[[Any], Any]] = {

@@ -27,6 +27,7 @@ from pushline.commands import (
     JoinGroup,
     Kick,
     LeaveGroup,
+    Replace,
     Select,
     SendToAll,
     SendToClient,
@@ -41,7 +42,6 @@ from pushline.commands import (
     UidOfClient,
     Uids,
     UidsOfGroups,
-    UidsOnline,
     UnbindUid,
     Ungroup,
     UpdateSession,
@@ -49,6 +49,10 @@ from pushline.commands import (
 
 NODE = 12
 """Digits of a client_id that are its node's name."""
+COPIES = 256
+"""Users in a list of whom each has a copy in his own channel; of more all nodes have one copy,"""
+COPIED = 1 << 20
+"""and of these, where their copies would be more bytes than that."""
 
 
 class Part(NamedTuple):
@@ -75,25 +79,36 @@ def route_of(command: Command[Any], node: str) -> Route:
     return _ROUTES[type(command)](command, node)
 
 
+def is_long(uids: Sequence[str], size: int = 0) -> bool:
+    """Whether copies of so many bytes for each user are too much; all nodes have one instead."""
+    return len(uids) > COPIES or len(uids) * size > COPIED
+
+
 # --- sends --------------------------------------------------------------------------------------
 
 
 def _to_uid(command: SendToUid, _node: str) -> Route:
-    """Each user's message to the nodes that have him."""
+    """Each user's message to the nodes that have him; that of a long list to all."""
     utype, message, exclude = command.utype, command.message, command.exclude
-    parts = [
-        Part(channel_of_uid(uid, utype), SendToUid((uid,), utype, message, exclude))
-        for uid in command.uids
-    ]
+    if is_long(command.uids, len(message.data)):
+        parts = [Part(EVERYONE, command)]
+    else:
+        parts = [
+            Part(channel_of_uid(uid, utype), SendToUid((uid,), utype, message, exclude))
+            for uid in command.uids
+        ]
     return Route(command, parts, _sent_to(command.uids, lambda part: part.uids))
 
 
 def _to_group(command: SendToGroup, _node: str) -> Route:
     """To the nodes that have members; of several groups to all, so that nobody gets two copies."""
-    one = len(command.groups) == 1
-    channel = channel_of_group(command.groups[0]) if one else EVERYONE
-    parts = [Part(channel, command)] if command.groups else []
+    parts = [Part(_behind(command.groups), command)] if command.groups else []
     return Route(command, parts, _sent_to(command.groups, lambda part: part.groups))
+
+
+def _behind(groups: Sequence[str] | None) -> bytes:
+    """The channel of the nodes where their members are."""
+    return channel_of_group(groups[0]) if groups and len(groups) == 1 else EVERYONE
 
 
 def _to_client(command: SendToClient, node: str) -> Route:
@@ -155,11 +170,37 @@ def _of_client(otherwise: Callable[[], Any]) -> Callable[[Any, str], Route]:
     return lambda command, node: _spread({command.client[:NODE]: command}, node, merge)
 
 
-# --- to all -------------------------------------------------------------------------------------
+# --- to all, or to those with members of a group ------------------------------------------------
 
 
 def _everywhere(merge: Callable[[Answers], Any]) -> Callable[[Any, str], Route]:
     return lambda command, _: Route(command, [Part(EVERYONE, command)], merge)
+
+
+def _of_group(merge: Callable[[Answers], Any]) -> Callable[[Any, str], Route]:
+    """Of one group, or of everybody where that is None."""
+
+    def route(command: Any, _node: str) -> Route:
+        channel = EVERYONE if command.group is None else channel_of_group(command.group)
+        return Route(command, [Part(channel, command)], merge)
+
+    return route
+
+
+def _counts_of_groups(command: CountsOfGroups, _node: str) -> Route:
+    return Route(command, [Part(_behind(command.groups), command)], _sums)
+
+
+def _clients_of_uids(command: ClientsOfUids, _node: str) -> Route:
+    """Of each user at the nodes that have him; of a long list at all."""
+    utype = command.utype
+    if is_long(command.uids):
+        parts = [Part(EVERYONE, command)]
+    else:
+        parts = [
+            Part(channel_of_uid(uid, utype), ClientsOfUids((uid,), utype)) for uid in command.uids
+        ]
+    return Route(command, parts, _lists)
 
 
 def _sum(answers: Answers) -> int:
@@ -197,18 +238,10 @@ def _union(answers: Answers) -> dict[str, Any]:
     return {name: each for _, answer in answers for name, each in answer.items()}
 
 
-def _any(answers: Answers) -> dict[str, bool]:
-    merged: dict[str, bool] = {}
-    for _, answer in answers:
-        for name, yes in answer.items():
-            merged[name] = merged.get(name, False) or yes
-    return merged
-
-
-def _count_of_uids(command: CountOfUids, _node: str) -> Route:
+def _count_of_uids(command: CountOfUids, node: str) -> Route:
     """A user may be at several nodes: so their names are asked for."""
-    uids = Uids(command.group, command.utype)
-    return Route(uids, [Part(EVERYONE, uids)], lambda answers: len(_distinct(answers)))
+    route = route_of(Uids(command.group, command.utype), node)
+    return route._replace(merge=lambda answers: len(_distinct(answers)))
 
 
 _ROUTES: dict[type, Callable[[Any, str], Route]] = {
@@ -224,24 +257,24 @@ _ROUTES: dict[type, Callable[[Any, str], Route]] = {
     LeaveGroup: _of_client(bool),
     SetSession: _of_client(bool),
     UpdateSession: _of_client(bool),
-    Ungroup: _everywhere(_sum),
+    Ungroup: _of_group(_sum),
     IsOnline: _of_client(bool),
     IsAlive: _of_client(bool),
+    Replace: _of_client(bool),
     UidOfClient: _of_client(lambda: None),
     GroupsOfClient: _of_client(list),
     SessionOfClient: _of_client(lambda: None),
     SerializedSession: _of_client(lambda: None),
-    UidsOnline: _everywhere(_any),
-    ClientsOfUids: _everywhere(_lists),
-    Uids: _everywhere(_distinct),
+    ClientsOfUids: _clients_of_uids,
+    Uids: _of_group(_distinct),
     CountOfUids: _count_of_uids,
-    Clients: _everywhere(_list),
+    Clients: _of_group(_list),
     CountOfClients: _everywhere(_sum),
-    CountsOfGroups: _everywhere(_sums),
+    CountsOfGroups: _counts_of_groups,
     Groups: _everywhere(_distinct),
     UidsOfGroups: _everywhere(_distinct_lists),
     ClientsOfGroups: _everywhere(_lists),
-    Sessions: _everywhere(_union),
-    SerializedSessions: _everywhere(_union),
+    Sessions: _of_group(_union),
+    SerializedSessions: _of_group(_union),
     Select: _everywhere(_list),
 }

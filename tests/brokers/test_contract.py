@@ -164,13 +164,29 @@ async def test_after_an_unsubscribe_nothing_is_received(join: Join) -> None:
     b.broker.subscribe(b"channel")
     b.broker.subscribe(b"last")
     await a.sees(b"last", 1)
-    published = a.broker.publish(b"channel", b"")
     b.broker.unsubscribe(b"channel")
-    await published
     await a.sees(b"channel", 0)
     assert await a.broker.publish(b"channel", b"") == 0
     assert await a.broker.publish(b"last", b"") == 1
     assert await b.got(1) == [(b"last", b"")]
+
+
+async def test_what_is_counted_is_received_however_subscriptions_change(join: Join) -> None:
+    """Who publishes may wait for an answer of each who was counted."""
+    a, b = await join(A), await join(B)
+    b.broker.subscribe(b"last")
+    await a.sees(b"last", 1)
+    counts = []
+    for _ in range(200):
+        for change in (b.broker.subscribe, b.broker.unsubscribe):
+            change(b"channel")
+            counts.append(a.broker.publish(b"channel", b""))
+            await asyncio.sleep(0)
+            counts.append(a.broker.publish(b"channel", b""))
+    received = sum(await asyncio.gather(*counts))
+    assert await a.broker.publish(b"last", b"") == 1
+    await b.got(received + 1)
+    assert b.received == [(b"channel", b"")] * received + [(b"last", b"")]
 
 
 @pytest.mark.parametrize("steps", ["+-+", "+-", "-+", "++-", "+--+"])

@@ -27,6 +27,7 @@ from pushline.codecs.php_serialize import dumps
 from pushline.commands import Command, Sent
 from pushline.errors import BadFrameError, SerializedError, UnsupportedError
 from pushline.gateway import Gateway, actions, queries, sends
+from pushline.gateway.partial import Partial
 from pushline.messages import KICKED, Close, Message
 from pushline.names import client_id_of
 from tests.gatewayworker.recorded_calls import CALLS, PLACE, ROOMS, Ids, RecordedCall
@@ -45,6 +46,7 @@ class Wire:
     """
 
     def __init__(self, answers: Mapping[int, bytes], *, ours: bool = False) -> None:
+        self.partial = Partial()
         self._answers = answers
         self._ours = ours
         self.sent: dict[int, bytes] = dict.fromkeys(answers, b"")

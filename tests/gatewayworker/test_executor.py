@@ -27,9 +27,9 @@ from pushline.errors import (
 )
 from pushline.gateway import Gateway
 from pushline.gateway.executor import NotRunning
+from pushline.gateway.partial import Missing
 from pushline.gatewayworker.executor import WireExecutor
 from pushline.gatewayworker.links import Links
-from pushline.gatewayworker.partial import Missing
 from pushline.gatewayworker.role import client_role
 from pushline.names import client_id_of
 from tests.gatewayworker.fakes import Answer, FakeGateway, always, listed

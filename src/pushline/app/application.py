@@ -28,7 +28,7 @@ class App:
         self.timers = Timers()
         self.static = Files()
         self.process = 0
-        """Which of a worker's processes this one is, from 0 on; 0 in `pushline serve`."""
+        """Which of several processes this one is, from 0 on."""
 
     def on_start(self, handler: Function) -> Function:
         """`handler()` runs before any port is open; if it raises, the server does not start."""

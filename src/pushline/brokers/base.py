@@ -65,7 +65,10 @@ class Broker(Protocol):
         """Have what others publish there received; it goes out with all else of this pass."""
 
     def unsubscribe(self, channel: bytes) -> None:
-        """No more: nothing of that channel is received from now on."""
+        """No more; what others have published before that was in force is still received.
+
+        They have been told that this node receives it, and may wait for its answer.
+        """
 
     def publish(self, channel: bytes, payload: bytes) -> "asyncio.Future[int]":
         """Send to the other nodes that are subscribed; the answer is how many they were.

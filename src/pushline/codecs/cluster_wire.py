@@ -16,8 +16,8 @@ from pushline.messages import Message
 
 EVERYONE: Final = b"a"
 """The channel of all nodes."""
-_SEPARATOR: Final = b"\0"
-"""No name holds one."""
+LONGEST_WHY: Final = 1000
+"""Characters."""
 
 _ASK, _TELL, _FAIL = b"?=!"
 _KINDS: Final = {(False, False): b"t", (True, False): b"b", (True, True): b"e"}
@@ -61,7 +61,7 @@ def channel_of_uid(uid: str, utype: str) -> bytes:
 
 
 def user_of(uid: str, utype: str) -> bytes:
-    """A user's name among all users."""
+    """A user's name among all users; no utype holds the NUL between."""
     return f"{utype}\0{uid}".encode()
 
 
@@ -83,9 +83,9 @@ def user_in(channel: bytes) -> tuple[str, str] | None:
     return uid, utype
 
 
-def group_in(channel: bytes) -> str | None:
-    """The group whose channel it is, if it is a group's."""
-    return channel[1:].decode() if channel[:1] == b"g" else None
+def node_in(channel: bytes) -> str | None:
+    """The node whose channel it is, if it is a node's."""
+    return channel[1:].decode() if channel[:1] == b"n" else None
 
 
 def encode_message(message: Message) -> bytes:
@@ -104,8 +104,8 @@ def encode_answer(number: int, node: str, result: object) -> bytes:
 
 
 def encode_failure(number: int, node: str, why: str) -> bytes:
-    """In place of an answer."""
-    return _head_of(_FAIL, number, node) + why.encode()
+    """In place of an answer; `why` may be anything that somebody has said."""
+    return _head_of(_FAIL, number, node) + why[:LONGEST_WHY].encode(errors="replace")
 
 
 def decode(payload: bytes) -> Payload:
@@ -128,7 +128,7 @@ def decode_result(command: Command[Any], result: bytes) -> Any:
     """What a Command's answer is. Raises BadFrameError."""
     try:
         return _decode_result[type(command)](result)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrameError("command", f"not an answer to {type(command).__name__}") from error
 
 

@@ -5,6 +5,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from pushline.commands import Command
 from pushline.errors import AppError
+from pushline.gateway.partial import Partial
 
 T = TypeVar("T")
 
@@ -14,7 +15,11 @@ class Executor(Protocol):
 
     Commands are carried out in the order of the calls. Where nothing comes back for sends and
     actions, their counts are None: `Sent(None, None)` for a send, None for an action.
+
+    `partial` is whether it may do without those that give no answer.
     """
+
+    partial: Partial
 
     def execute(self, command: Command[T]) -> T | Awaitable[T]:
         """The answer where it is known at once, else something that gives it."""
@@ -32,6 +37,9 @@ class Runner(Protocol):
 
 class NotRunning:
     """The Executor and the Runner before there are any."""
+
+    def __init__(self) -> None:
+        self.partial = Partial()
 
     def execute(self, command: Command[T]) -> T:
         """Raises AppError."""

@@ -1,4 +1,4 @@
-"""Answers without those of gateways that did not give any."""
+"""Answers without those of gateways, or nodes of a cluster, that did not give any."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,21 +7,24 @@ from typing import NamedTuple
 
 
 class Missing(NamedTuple):
-    """A gateway that had no part in a call: its address, `IPv4:PORT`, and why."""
+    """Who had no part in a call, and why.
+
+    `address` is a gateway's, `IPv4:PORT`, or a node's name, the first 12 digits of its client_ids.
+    """
 
     address: str
     why: str
 
 
 class Partial:
-    """Whether the calls of one client may be answered in part: `with partial.allowed() as missing`.
+    """Whether calls of one Executor may be answered in part: `with partial.allowed() as missing`.
 
     It holds for what is called inside, in tasks and threads that wait for it too.
     """
 
     @contextmanager
     def allowed(self) -> Iterator[list[Missing]]:
-        """Gateways that do not answer are put into the list, and are no errors."""
+        """Who does not answer is put into the list, and is no error."""
         missing: list[Missing] = []
         token = _allowed.set({**_allowed.get(), self: missing})
         try:

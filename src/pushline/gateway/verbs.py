@@ -2,9 +2,11 @@
 
 import functools
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pushline.gateway.actions import Actions
+from pushline.gateway.partial import Missing
 from pushline.gateway.queries import Queries
 from pushline.gateway.sends import Sends
 
@@ -24,6 +26,14 @@ class Gateway(Sends, Actions, Queries):
     def sync(self) -> "SyncGateway":
         """The same verbs for plain functions, which run in threads."""
         return SyncGateway(self)
+
+    def partial(self) -> AbstractContextManager[list[Missing]]:
+        """Inside `with gateway.partial() as missing` nodes that do not answer are no error.
+
+        They, or the gateways of a Register, are put into `missing`, each with its `address` and
+        `why`, and the answers are those of the others. Of a single node nothing can be missing.
+        """
+        return self.executor.partial.allowed()
 
 
 def _plain(
@@ -45,6 +55,10 @@ class SyncGateway:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
+
+    def partial(self) -> AbstractContextManager[list[Missing]]:
+        """As Gateway.partial."""
+        return self.gateway.partial()
 
     send_to_all = _plain(Gateway.send_to_all)
     send_to_client = _plain(Gateway.send_to_client)

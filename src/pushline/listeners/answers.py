@@ -4,23 +4,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from pushline.cluster import Pending
 from pushline.commands import Sent
+from pushline.pushes import Pending
 
 
 class Answers:
     """Those that wait for an earlier one which is not known yet.
 
-    `answer` makes one of a push of which it is known what has become.
+    `answer` makes one of a push of which it is known what has become; `settled` is called when some
+    that were waited for have been written.
     """
 
-    __slots__ = ("_answer", "_waiting", "transport")
+    __slots__ = ("_answer", "_settled", "_waiting", "transport")
 
     transport: asyncio.WriteTransport
 
-    def __init__(self, answer: Callable[[Pending], bytes]) -> None:
+    def __init__(self, answer: Callable[[Pending], bytes], settled: Callable[[], object]) -> None:
         self._waiting: deque[bytes | Pending] = deque()
         self._answer = answer
+        self._settled = settled
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -30,14 +32,20 @@ class Answers:
         for answer in answers:
             self._waiting.append(answer)
             if isinstance(answer, Pending):
-                answer.add_done_callback(self._settle)
-        self._settle()
+                answer.add_done_callback(self._known)
+        self._write()
 
     def clear(self) -> None:
-        """Nobody reads them any more."""
+        """Nobody reads them any more, nor is told when there are fewer."""
         self._waiting.clear()
+        self._settled = bool  # what it was would keep its owner alive
 
-    def _settle(self, _answer: "asyncio.Future[Sent] | None" = None) -> None:
+    def _known(self, _answer: "asyncio.Future[Sent]") -> None:
+        if self._write():
+            self._settled()
+
+    def _write(self) -> bool:
+        """All up to the first that is not known; whether there were any."""
         waiting, ready = self._waiting, []
         while waiting:
             first = waiting[0]
@@ -49,3 +57,4 @@ class Answers:
             waiting.popleft()
         if ready:
             self.transport.write(b"".join(ready))
+        return bool(ready)

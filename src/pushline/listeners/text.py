@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from pushline.cluster import Cluster, Pending
 from pushline.codecs import push_json
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.lines import LineReader
@@ -18,6 +17,7 @@ from pushline.listeners.paced import Paced
 from pushline.listeners.sockets import is_unix, notice_the_dead, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
+from pushline.pushes import Pending, Pushes
 from pushline.wheel import Wheel
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def decode_to_users(line: bytes) -> SendToUid:
 
 
 class TextListener:
-    """What all connections of the port share."""
+    """What all connections of the port share; in a cluster `pushes` go to all of it."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class TextListener:
         node: Node,
         wheel: Wheel,
         metrics: Metrics,
-        cluster: Cluster | None = None,
+        pushes: Pushes | None = None,
     ) -> None:
         self.node = node
-        self.clustered = cluster is not None
+        self.clustered = pushes is not None
         self.push: Callable[[SendToUid | SendToAll], Sent | Pending]
-        self.push = node.execute if cluster is None else cluster.push
+        self.push = node.execute if pushes is None else pushes.push
         self.outbox = node.outbox
         self.wheel = wheel
         self.metrics = metrics
@@ -88,21 +88,21 @@ class TextListener:
 
     def answer(self, command: SendToUid | SendToAll, result: Sent | Pending) -> bytes | Pending:
         """To a push that nobody here got."""
-        if isinstance(result, Pending):
-            return result
+        return result if isinstance(result, Pending) else self._nobody(command)
+
+    def _nobody(self, command: SendToUid | SendToAll) -> bytes:
         if isinstance(command, SendToAll):
             return OK
         self.metrics.offline += 1
         return FAIL
 
     def answer_late(self, pending: Pending) -> bytes:
-        """To one that others had to be asked about."""
-        took_it = pending.exception() is None and (
-            pending.result().delivered or isinstance(pending.send, SendToAll)
-        )
-        self.metrics.pushes += bool(took_it)
-        self.metrics.offline += not took_it
-        return OK if took_it else FAIL
+        """To one that others had to be asked about; `fail` too where that is not known."""
+        if pending.exception() is not None:
+            return FAIL
+        answer = OK if pending.result().delivered else self._nobody(pending.send)
+        self.metrics.pushes += answer is OK
+        return answer
 
     def _trusts(self, transport: asyncio.BaseTransport) -> bool:
         if is_unix(transport):
@@ -118,17 +118,27 @@ class TextListener:
 class BackEnd(Paced):
     """One back end's connection: its lines in order, its answers in the same."""
 
-    __slots__ = ("_answers", "_ended", "_fault", "_greeting", "_lines", "_listener", "_reader")
+    __slots__ = (
+        "_answers",
+        "_ended",
+        "_fault",
+        "_greeting",
+        "_lines",
+        "_listener",
+        "_over",
+        "_reader",
+    )
 
     def __init__(self, listener: TextListener) -> None:
         super().__init__(listener.outbox)
         self._listener = listener
         self._reader = LineReader(listener.settings.max_line)
         self._lines: list[bytes] = []
-        self._answers = Answers(self._late)
+        self._answers = Answers(listener.answer_late, self.work)
         self._greeting: Greeting | None = None
         self._fault = TOO_LONG  # why the connection ends, once the reader takes nothing more
         self._ended = False  # it has been told that nothing more is taken
+        self._over = False  # it sends nothing more, and still waits for answers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = self._answers.transport = cast(asyncio.Transport, transport)
@@ -151,9 +161,12 @@ class BackEnd(Paced):
         self._lines.extend(self._reader.feed(data))
         self.work()
 
-    def eof_received(self) -> None:
-        """It sends nothing more; it has a while to read the answers that wait."""
-        self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
+    def eof_received(self) -> bool:
+        """It sends nothing more; what it is still to be told, it has a while to read."""
+        self._over = len(self._answers) > 0
+        if not self._over:
+            self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
+        return self._over
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.wheel.cancel(self)
@@ -164,6 +177,7 @@ class BackEnd(Paced):
     def close(self) -> None:
         """Send the answers that wait, then end; nothing more is read."""
         self._lines.clear()
+        self._answers.clear()
         self._reader.overrun = True
         self.transport.close()
         self._listener.wheel.schedule(self, self._listener.close_ticks, BackEnd.abort)
@@ -197,12 +211,16 @@ class BackEnd(Paced):
         return rest
 
     def caught_up(self) -> None:
-        if len(self._answers) >= self._listener.settings.pipeline:
+        waiting = len(self._answers)
+        if waiting >= self._listener.settings.pipeline:
             self.transport.pause_reading()
-        elif not self._reader.overrun:
+        elif self._reader.overrun:
+            if not waiting and not self._ended:
+                self._finish()
+        elif not self._over:
             super().caught_up()
-        elif not self._ended:
-            self._finish()
+        elif not waiting:
+            self.close()
 
     def _finish(self) -> None:
         """Nothing more can be taken from this peer."""
@@ -250,12 +268,6 @@ class BackEnd(Paced):
             self._answers.give(answers)
         else:
             self.transport.write(b"".join(cast(list[bytes], answers)))
-
-    def _late(self, pending: Pending) -> bytes:
-        """The answer to a push that others had to be asked about; there is room for more now."""
-        answer = self._listener.answer_late(pending)
-        asyncio.get_running_loop().call_soon(self.work)
-        return answer
 
     def _cut(self, fault: BadLineError) -> None:
         """Take nothing more: once the answers are out, the connection ends for this reason."""
