@@ -48,8 +48,8 @@ def _row(result: Result) -> Row:
         measure.title,
         _part([sample.server for sample in result.samples], measure.part),
         _part([sample.floor for sample in result.samples], measure.part),
-        f"{_number(median(values))} {measure.unit}".strip(),
-        f"{_number(min(values))} - {_number(max(values))}",
+        f"{number(median(values))} {measure.unit}".strip(),
+        f"{number(min(values))} - {number(max(values))}",
         f"{measure.target} {measure.unit}".strip(),
         _verdict(result),
     )
@@ -57,7 +57,7 @@ def _row(result: Result) -> Row:
 
 def _part(figures: Sequence[float | None], unit: str) -> str:
     known = [figure for figure in figures if figure is not None]
-    return f"{_number(median(known))} {unit}" if known else ""
+    return f"{number(median(known))} {unit}" if known else ""
 
 
 def _verdict(result: Result) -> str:
@@ -65,7 +65,7 @@ def _verdict(result: Result) -> str:
     return ("MISSED" if result.missed else "ok") + lost
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits or more, as many as mean something."""
     return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.3g}"
 

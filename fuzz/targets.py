@@ -1,18 +1,23 @@
 """The codecs to fuzz: one line for each."""
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pushline.codecs import login, php_serialize, push_json, register_lines
+from pushline.codecs import cluster_wire, login, php_serialize, push_json, register_lines
+from pushline.codecs.cluster_wire import Question
 from pushline.codecs.deflate import Inflate, negotiate
-from pushline.codecs.gateway_frames import AnswerReader, FrameReader, LinkReader
+from pushline.codecs.gateway_events import request_body
+from pushline.codecs.gateway_frames import AnswerReader, Frame, FrameReader, LinkReader, encode
+from pushline.codecs.gateway_requests import Request, Requests, fault_of
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.handshake import accept, response_101
 from pushline.codecs.http_head import HeadLimits, HeadReader
 from pushline.codecs.lines import LineReader
 from pushline.codecs.websocket import Decoder
+from pushline.commands import Clients, Kick, SendToUid, Sessions, SetSession
 from pushline.errors import BadFrameError, BadLineError, BadNameError, SerializedError
+from pushline.messages import Close, Message
 
 Feed = Callable[[bytes], Iterable[object]]
 
@@ -138,6 +143,66 @@ def message_of(line: bytes) -> object:
     return message
 
 
+def requests() -> Feed:
+    """What a gateway is asked."""
+    reader = FrameReader(200)
+    decode = Requests(0x7F00000108FC).by_command
+
+    def feed(data: bytes) -> Iterator[object]:
+        for frame in reader.feed(data):  # one by one: those before a fault count
+            yield command_of(frame, decode)
+
+    return feed
+
+
+def command_of(frame: Frame, decode: Mapping[int, Callable[[Frame], Request]]) -> object:
+    if frame.cmd not in decode:
+        return frame.cmd
+    try:
+        command, encode = decode[frame.cmd](frame)
+    except (BadFrameError, BadNameError, SerializedError) as error:
+        return fault_of(error).kind
+    return repr(command), encode is None
+
+
+def cluster() -> Feed:
+    """What nodes publish, each as a line."""
+    reader = LineReader(300)
+
+    def feed(data: bytes) -> list[object]:
+        return [published(line) for line in reader.feed(data)]
+
+    return feed
+
+
+def published(payload: bytes) -> object:
+    """What is read, which must be the same when it was written and is read again."""
+    try:
+        what = cluster_wire.decode(payload)
+        if isinstance(what, Question):
+            assert repr(cluster_wire.decode(cluster_wire.encode_question(what))) == repr(what)
+        elif isinstance(what, cluster_wire.Answer):
+            return [cluster_wire.decode_result(each, what.result) for each in ASKED]
+    except BadFrameError as error:
+        return str(error)
+    return repr(what)
+
+
+def events() -> Feed:
+    """A head, as workers are told of it."""
+    reader = HeadReader(HEAD_LIMITS)
+    bodies: list[bytes] = []
+
+    def feed(data: bytes) -> list[object]:
+        request = None if bodies else reader.feed(data)
+        if request is None:
+            return []
+        bodies.append(request_body(request, ("127.0.0.1", 1), 2))
+        return [repr(php_serialize.loads(bodies[0]))]
+
+    return feed
+
+
 HEADS = (
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /a?b HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -192,6 +257,37 @@ GATEWAY_FRAMES = (
     b"\0\0\0\4i:0;",
     b'\0\0\0\x0ea:1:{i:0;i:1;}\0\0\0\2N;\0\0\0\5s:0:"',
 )
+IDS, FIELDS = b'{"connections":{"1":1},"exclude":[0]}', b'{"fields":["uid"],"where":{"uid":[7]}}'
+GATEWAY_REQUESTS = (
+    encode(6, ext=IDS, body=b"hi"),
+    encode(14, ext=b'["u1",42]', body=b"\xff") + encode(12, connection_id=1, ext=b"0"),
+    encode(22, ext=b'{"group":["g"],"exclude":{"1":1}}', flag=0, body=b'a:1:{i:0;s:1:"a";}'),
+    encode(25, ext=FIELDS) + encode(24) + encode(203, connection_id=2**32 - 1),
+    encode(7, connection_id=1, flag=0, ext=b'{"code":3001,"reason":"x"}', body=b"N;"),
+    encode(9, connection_id=1, flag=9, ext=b'a:1:{s:1:"n";i:1;}') + encode(99),
+)
+ASKED = (Clients(None), Sessions("g"))
+CLUSTER = tuple(
+    payload + b"\n"
+    for payload in (
+        *(b"thello", b"b\xff\0", b"e\x81\2hi"),
+        *(
+            cluster_wire.encode_question(Question(7, "7f00000108fc", command))
+            for command in (
+                SendToUid(("u1", "42"), "0", Message(b"hi"), frozenset({"7f00000108fc0000002a"})),
+                Kick(("7f00000108fc0000002a",), None, Close(3503, "kicked")),
+                SetSession("7f00000108fc0000002a", {"a": [1, {"b": None}], "c": 1.5}),
+                *ASKED,
+            )
+        ),
+        cluster_wire.encode_answer(1, "7f00000108fc", ["7f00000108fc0000002a"]),
+        cluster_wire.encode_answer(2, "7f00000108fc", {"7f00000108fc0000002a": {"a": 1}}),
+        cluster_wire.encode_failure(3, "7f00000108fc", "oh"),
+    )
+)
+COOKIES = (
+    b"GET /?a=%E9&b.c=1&d[=+ HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=\xe9;7=x\r\nX-Y: z\r\n\r\n",
+)
 REGISTER_LINES = (
     b'{"event":"gateway_connect", "address":"127.0.0.1:2300", "secret_key":"s3cret"}\n',
     b'{"event":"worker_connect","secret_key":"\\ud83d\\ude00"}\r\n{"event":"ping"}\n',
@@ -212,5 +308,8 @@ TARGETS = (
     Target("gateway-frames", lambda: FrameReader(200).feed, GATEWAY_FRAMES, 8_000),
     Target("gateway-answers", lambda: AnswerReader(200).feed, GATEWAY_FRAMES, 8_000),
     Target("gateway-link", lambda: LinkReader(200).feed, GATEWAY_FRAMES, 8_000),
+    Target("gateway-requests", requests, GATEWAY_REQUESTS, 48_000),
+    Target("gateway-events", events, HEADS + COOKIES, 64_000),  # 44,000 are urllib's, once
+    Target("cluster-wire", cluster, CLUSTER, 48_000),
     Target("register-lines", register, REGISTER_LINES, 16_000),
 )
