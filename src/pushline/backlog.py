@@ -49,18 +49,16 @@ class Backlog:
 
     def take(self, channel: bytes, what: What, size: int) -> None:
         """Something of so many bytes has come."""
-        if self._waiting or self._must_wait(channel, what):
+        outbox = self._outbox
+        if self._waiting or outbox.credit <= 0:
+            self._hold(channel, what, size + OVERHEAD)
+        elif (outbox.lane_full or outbox.held) and self._must_wait(channel, what):
             self._hold(channel, what, size + OVERHEAD)
         else:
             self._carry_out(channel, what)
 
     def _must_wait(self, channel: bytes, what: What) -> bool:
-        outbox = self._outbox
-        if outbox.credit <= 0:
-            return True
-        return (outbox.lane_full or bool(outbox.held)) and self._is_strained(channel, what)
-
-    def _is_strained(self, channel: bytes, what: What) -> bool:
+        """Because of whom it is for."""
         if isinstance(what, Question):
             command = what.command
             return isinstance(command, _SENDS) and self._node.must_wait(command)
@@ -90,8 +88,11 @@ class Backlog:
     def _work(self) -> None:
         waiting = self._waiting
         starved = self._outbox.credit <= 0  # others were before it
-        while waiting and not self._must_wait(*waiting[0][:2]):
-            channel, what, size = waiting.popleft()
+        while waiting and self._outbox.credit > 0:
+            channel, what, size = waiting[0]
+            if self._must_wait(channel, what):
+                break
+            waiting.popleft()
             self._room += size
             self._carry_out(channel, what)
         if waiting:

@@ -138,7 +138,9 @@ class Cluster:
         if isinstance(what, Question):
             self._do(what)
         elif user := wire.user_in(channel):
-            self._node.outbox.send(self._node.hub.of_uid(*user), what)
+            uid, utype = user
+            node = self._node
+            node.outbox.send(node.hub.of_uid(uid, utype), what)
 
     def _do(self, question: Question) -> None:
         result: Any

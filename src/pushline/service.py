@@ -118,7 +118,16 @@ class Service:
     @property
     def ready(self) -> bool:
         """It takes new connections, and is one of its cluster, if it is in one."""
-        return bool(self._public) and (self.broker is None or self.broker.ready)
+        return not self.unready
+
+    @property
+    def unready(self) -> str:
+        """Why it is not ready; empty where it is."""
+        if not self._public:
+            return "shutting down"
+        if self.broker is not None and not self.broker.ready:
+            return "not in the cluster: its broker does not answer"
+        return ""
 
     async def start(self) -> None:
         """Open every port; raises ConfigError where one cannot be had."""
@@ -135,6 +144,8 @@ class Service:
             self._join_registers()
         except BaseException:
             self.stop()
+            if self.broker:
+                await self.broker.stop()
             raise
         keep_large_blocks_apart()
         Garbage(self.wheel, self.metrics).start()
@@ -311,7 +322,7 @@ class Service:
             self.text.append(opened)
 
     async def _open_http(self) -> None:
-        operators = OperatorListener(self.config, self.wheel, lambda: self.ready, self.metrics_text)
+        operators = OperatorListener(self.config, self.wheel, lambda: self.unready, self.metrics_text)
         for address in self.config.http.listen:
             server, opened = await listen(
                 address, operators.accept, self.config.limits, shared=self._shared

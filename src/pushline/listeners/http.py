@@ -14,20 +14,20 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class OperatorListener:
-    """`/ready` answers 200 or 503, `/metrics` what `metrics_text` gives, for Prometheus."""
+    """`/ready` answers 200, or 503 with what `unready` gives; `/metrics` what `metrics_text` gives."""
 
     def __init__(
         self,
         config: Config,
         wheel: Wheel,
-        ready: Callable[[], bool],
+        unready: Callable[[], str],
         metrics_text: Callable[[], str],
     ) -> None:
         self.wheel = wheel
         self.limits = config.limits
         self.head_limits = head_limits(config.limits)
         self.metrics = Metrics()  # of its own: the others count browsers
-        self._ready = ready
+        self._unready = unready
         self._metrics_text = metrics_text
 
     def accept(self) -> HttpConnection:
@@ -46,6 +46,7 @@ class OperatorListener:
         http.respond(handshake.response(*answer, head_only=request.method == "HEAD"))
 
     def _readiness(self) -> tuple[int, bytes, str]:
-        if self._ready():
-            return 200, b"ready\n", handshake.TEXT_PLAIN
-        return 503, b"shutting down\n", handshake.TEXT_PLAIN
+        why_not = self._unready()
+        if why_not:
+            return 503, f"{why_not}\n".encode(), handshake.TEXT_PLAIN
+        return 200, b"ready\n", handshake.TEXT_PLAIN

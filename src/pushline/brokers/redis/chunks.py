@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 CHUNK: Final = 1000
 """Channels or users of one command; Lua's `unpack` takes 8,000 (LUAI_MAXCSTACK)."""
-SLICE: Final = 10_000
+SLICE: Final = 1000
 """Channels or users of one pass of the loop, or of what is written before Redis has answered."""
 
 

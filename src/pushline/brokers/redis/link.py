@@ -125,7 +125,7 @@ class Link(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what is held for the end of this pass of the loop."""
-        if self._unwritten and self._transport is not None:
+        if self._unwritten and self._transport is not None and self.error is None:
             data = b"".join(self._unwritten)
             self._unwritten.clear()
             self._unwritten_size = 0

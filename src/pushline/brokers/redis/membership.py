@@ -111,7 +111,7 @@ class Membership:
         try:
             fresh = await self._lease.take(link)
             self.link = link
-            await self._home.settle(link, fresh)
+            await self._settle(link, fresh)
         except asyncio.CancelledError:
             self.link = link  # over which `stop` gives the lease up that it may have taken
             raise
@@ -121,6 +121,17 @@ class Membership:
             raise
         self._is_settled = self._is_leased = True
         return link
+
+    async def _settle(self, link: Link, fresh: bool) -> None:
+        """It may take longer than the lease lasts: where all come back at once, Redis is busy."""
+        assert self._lease is not None  # noqa: S101 - start has set it
+        settling = asyncio.create_task(self._home.settle(link, fresh))
+        try:
+            while not (await asyncio.wait((settling,), timeout=self._times.renew))[0]:
+                await self._lease.take(link)
+            settling.result()
+        finally:
+            settling.cancel()
 
     def _say(self, error: PushlineError) -> None:
         if str(error) != self._said:
