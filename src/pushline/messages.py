@@ -55,6 +55,11 @@ class Message(msgspec.Struct, frozen=True, eq=False, gc=False, array_like=True):
     encoded: bool = False
 
 
+LONGEST_BETWEEN_NODES = 16 << 20
+"""Bytes that one node of a cluster sends another at once: Redis disconnects a node for which more
+than 32 MiB wait, where nobody has told it otherwise (client-output-buffer-limit)."""
+
+
 Encode = Callable[[Message], bytes]
 """A client protocol's way to put a message into bytes: the same for all who speak it alike."""
 

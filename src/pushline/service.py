@@ -322,7 +322,9 @@ class Service:
             self.text.append(opened)
 
     async def _open_http(self) -> None:
-        operators = OperatorListener(self.config, self.wheel, lambda: self.unready, self.metrics_text)
+        operators = OperatorListener(
+            self.config, self.wheel, lambda: self.unready, self.metrics_text
+        )
         for address in self.config.http.listen:
             server, opened = await listen(
                 address, operators.accept, self.config.limits, shared=self._shared

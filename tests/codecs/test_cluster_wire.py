@@ -34,7 +34,7 @@ from pushline.commands import (
     UpdateSession,
 )
 from pushline.errors import BadFrameError
-from pushline.messages import KICKED, Close, Message
+from pushline.messages import KICKED, LONGEST_BETWEEN_NODES, Close, Message
 from pushline.names import check_name
 
 NODE, CLIENT = "7f00000108fc", "7f00000108fc0000002a"
@@ -209,6 +209,15 @@ def test_what_cannot_travel_is_refused_where_it_is_sent(value: object) -> None:
         question(SetSession(CLIENT, {"key": value}))
     with pytest.raises((TypeError, ValueError, OverflowError, RecursionError)):
         wire.encode_answer(1, NODE, {"key": value})
+
+
+def test_what_redis_would_cut_a_node_off_for_is_refused_where_it_is_sent() -> None:
+    most = b"x" * (LONGEST_BETWEEN_NODES - 100)
+    for data in (most, most + bytes(200)):
+        with contextlib.nullcontext() if data is most else pytest.raises(ValueError, match="bytes"):
+            question(SetSession(CLIENT, data))
+        with contextlib.nullcontext() if data is most else pytest.raises(ValueError, match="bytes"):
+            wire.encode_answer(1, NODE, data)
 
 
 def test_numbers_that_are_none_travel() -> None:

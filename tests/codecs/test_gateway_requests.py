@@ -173,8 +173,9 @@ def test_client_ids_begin_with_the_gateways_address() -> None:
 
 @pytest.mark.parametrize("name", [b"", b"0"])
 @pytest.mark.parametrize("cmd", [Cmd.BIND_UID, Cmd.JOIN_GROUP, Cmd.LEAVE_GROUP, Cmd.UNGROUP])
-def test_what_php_calls_empty_is_ignored(cmd: Cmd, name: bytes) -> None:
-    assert REQUESTS.by_command[cmd](frame(cmd, name, of=1)) == (None, None)
+def test_what_php_calls_empty_is_no_name(cmd: Cmd, name: bytes) -> None:
+    with pytest.raises(BadNameError, match="an empty name"):
+        REQUESTS.by_command[cmd](frame(cmd, name, of=1))
 
 
 def test_a_zero_is_a_name_like_others_to_unbind_to_send_to_and_to_ask_for() -> None:
@@ -226,10 +227,6 @@ def uids_of(ext: object) -> tuple[str, ...]:
         (["u1", 42, -7, "42"], ("u1", "42", "-7")),
         ({"0": "u1", "2": 42}, ("u1", "42")),
         ({"x": "u1"}, ("u1",)),
-        ([], ()),
-        ({}, ()),
-        ([""], ()),
-        ([None], ()),
         (["", "u1", None], ("u1",)),
         ([2**63 - 1, -(2**63)], (str(2**63 - 1), str(-(2**63)))),
         (["Zoë", "😀"], ("Zoë", "😀")),
@@ -241,6 +238,15 @@ def test_names_in_json_are_phps(names: object, expected: tuple[str, ...]) -> Non
     assert parts(group) == parts(SendToGroup(expected, None, MESSAGE))
     assert asked(frame(Cmd.CLIENTS_OF_UIDS, names)) == ClientsOfUids(expected, "0")
     assert asked(frame(Cmd.COUNTS_OF_GROUPS, names)) == CountsOfGroups(expected)
+
+
+@pytest.mark.parametrize("names", [[], {}, [""], [None]])
+def test_who_asks_about_nobody_is_told_so_and_who_sends_to_nobody_is_wrong(names: object) -> None:
+    assert asked(frame(Cmd.CLIENTS_OF_UIDS, names)) == ClientsOfUids((), "0")
+    assert asked(frame(Cmd.COUNTS_OF_GROUPS, names)) == CountsOfGroups(())
+    for cmd, ext in ((Cmd.SEND_TO_UID, names), (Cmd.SEND_TO_GROUP, {"group": names})):
+        with pytest.raises(BadNameError, match="nobody"):
+            asked(frame(cmd, ext, b"hi"))
 
 
 NO_NAMES = [[True], [1.5], [["u1"]], [{"u1": 1}], ["a\nb"], ["x" * 256], [2**63], ["u1", False]]

@@ -469,7 +469,7 @@ def test_a_command_that_cannot_be_carried_out_is_left_out_and_the_link_kept(
     assert caplog.text.count("\n") == len(caplog.records)  # one line each: nothing is forged
 
 
-def test_names_that_are_empty_are_ignored(gateway: Gateway, client: Peer) -> None:
+def test_names_that_are_empty_are_left_out_and_counted(gateway: Gateway, client: Peer) -> None:
     with log_in(gateway) as browser:
         number = number_of(client, "u1")
         for cmd in (Cmd.BIND_UID, Cmd.JOIN_GROUP, Cmd.LEAVE_GROUP, Cmd.UNGROUP):
@@ -478,7 +478,7 @@ def test_names_that_are_empty_are_ignored(gateway: Gateway, client: Peer) -> Non
         assert browser.message() == b"hi"
         assert client.ask(encode(Cmd.GROUP_NAMES)) == {}
         assert number_of(client, "u1") == number
-    assert gateway.refused() == {}
+    assert gateway.refused() == {"name": 8}
 
 
 def test_a_peer_that_is_gone_before_it_was_looked_at_is_let_go(gateway: Gateway) -> None:

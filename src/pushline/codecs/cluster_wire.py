@@ -12,7 +12,7 @@ import msgspec
 
 from pushline.commands import Command
 from pushline.errors import BadFrameError
-from pushline.messages import Message
+from pushline.messages import LONGEST_BETWEEN_NODES, Message
 
 EVERYONE: Final = b"a"
 """The channel of all nodes."""
@@ -94,13 +94,13 @@ def encode_message(message: Message) -> bytes:
 
 
 def encode_question(question: Question) -> bytes:
-    """Raises TypeError for a session with what MessagePack lacks."""
-    return _head_of(_ASK, question.number, question.node) + _encode(question.command)
+    """Raises TypeError for a session with what MessagePack lacks, ValueError for one too long."""
+    return _checked(_head_of(_ASK, question.number, question.node) + _encode(question.command))
 
 
 def encode_answer(number: int, node: str, result: object) -> bytes:
-    """Raises TypeError likewise."""
-    return _head_of(_TELL, number, node) + _encode(result)
+    """Raises TypeError and ValueError likewise."""
+    return _checked(_head_of(_TELL, number, node) + _encode(result))
 
 
 def encode_failure(number: int, node: str, why: str) -> bytes:
@@ -130,6 +130,12 @@ def decode_result(command: Command[Any], result: bytes) -> Any:
         return _decode_result[type(command)](result)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrameError("command", f"not an answer to {type(command).__name__}") from error
+
+
+def _checked(payload: bytes) -> bytes:
+    if len(payload) > LONGEST_BETWEEN_NODES:
+        raise ValueError(f"{len(payload)} bytes, and nodes send each other {LONGEST_BETWEEN_NODES}")
+    return payload
 
 
 def _head_of(kind: int, number: int, node: str) -> bytes:

@@ -1,7 +1,7 @@
 """What a gateway is asked: a frame as a Command, and its answer as bytes. Sans-I/O, by tables.
 
 Names and JSON are PHP's: uids and groups may be numbers, and an array of ids is an object, or a
-list where its keys happen to be 0 to n-1. Empty names are ignored.
+list where its keys happen to be 0 to n-1. Empty names are left out.
 """
 
 import contextlib
@@ -51,8 +51,8 @@ from pushline.names import DEFAULT_UTYPE, client_id_of, name_of
 
 Encode = Callable[[Any], bytes]
 """A Command's answer as PHP-serialized data."""
-Request = tuple[Command[Any] | None, Encode | None]
-"""What a frame asks for. No Command where it is to be ignored, no Encode where no answer is due."""
+Request = tuple[Command[Any], Encode | None]
+"""What a frame asks for; no Encode where no answer is due."""
 
 LAST_ID: Final = 0xFFFFFFFF
 _FIELDS: Final = ("session", "uid", "groups")
@@ -125,12 +125,12 @@ class Requests:
 
     def _send_to_uid(self, frame: Frame) -> Request:
         names = _decode_names(frame.ext)
-        uids = (name_of(names[0]),) if len(names) == 1 and names[0] else _names_of(names)
+        uids = (name_of(names[0]),) if len(names) == 1 and names[0] else _targets_of(names)
         return SendToUid(uids, DEFAULT_UTYPE, _message(frame)), None
 
     def _send_to_group(self, frame: Frame) -> Request:
         named, message = _object(frame.ext), _message(frame)
-        groups = _names_of(_values(named.get("group")))
+        groups = _targets_of(_values(named.get("group")))
         return SendToGroup(groups, None, message, self._excluded(named.get("exclude"))), None
 
     # --- actions --------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class Requests:
 
     def _bind_uid(self, frame: Frame) -> Request:
         uid = _name(frame.ext)
-        return (BindUid(self._client(frame), uid, DEFAULT_UTYPE) if uid else None), None
+        return BindUid(self._client(frame), uid, DEFAULT_UTYPE), None
 
     def _unbind_uid(self, frame: Frame) -> Request:
         uid = name_of(_text(frame.ext)) if frame.ext else None
@@ -149,15 +149,15 @@ class Requests:
 
     def _join_group(self, frame: Frame) -> Request:
         group = _name(frame.ext)
-        return (JoinGroup(self._client(frame), group) if group else None), None
+        return JoinGroup(self._client(frame), group), None
 
     def _leave_group(self, frame: Frame) -> Request:
         group = _name(frame.ext)
-        return (LeaveGroup(self._client(frame), group) if group else None), None
+        return LeaveGroup(self._client(frame), group), None
 
     def _ungroup(self, frame: Frame) -> Request:
         group = _name(frame.ext)
-        return (Ungroup(group) if group else None), None
+        return Ungroup(group), None
 
     def _update_session(self, frame: Frame) -> Request:
         whole_lists = bool(frame.flag & WHOLE_LISTS)
@@ -237,14 +237,24 @@ def _text(data: bytes) -> str:
 
 
 def _name(data: bytes) -> str:
-    """Empty where PHP takes it for that. Raises BadNameError."""
+    """Raises BadNameError, as for what PHP takes for none."""
     text = _text(data)
-    return "" if text in _NAMELESS else name_of(text)
+    if text in _NAMELESS:
+        raise BadNameError("an empty name")
+    return name_of(text)
 
 
 def _names_of(values: Iterable[object]) -> tuple[str, ...]:
     """The distinct ones, in their order. Raises BadNameError."""
     return tuple(dict.fromkeys(name_of(value) for value in values if value not in ("", None)))
+
+
+def _targets_of(values: Iterable[object]) -> tuple[str, ...]:
+    """The same, at least one."""
+    names = _names_of(values)
+    if not names:
+        raise BadNameError("a message for nobody: no name, or only empty ones")
+    return names
 
 
 def _asked(data: bytes) -> str:

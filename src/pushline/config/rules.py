@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pushline.config.sections import Config, public
 from pushline.config.values import size_text
 from pushline.errors import ConfigError
+from pushline.messages import LONGEST_BETWEEN_NODES
 
 Rules = Iterator[tuple[bool, str]]
 """What must hold, and what is said where it does not."""
@@ -95,6 +96,12 @@ def _gateway(config: Config) -> Rules:
 
 
 def _broker(config: Config) -> Rules:
+    most = LONGEST_BETWEEN_NODES // 2  # a list's users go with the line that they are in
+    yield (
+        not config.broker.urls or config.text.max_line <= most,
+        f"text.max_line ({size_text(config.text.max_line)}) is more than the nodes of a cluster "
+        f"send each other: {size_text(most)} at most",
+    )
     address = config.gateway_address
     yield (
         not config.broker.urls or address is None or address.port > 0,

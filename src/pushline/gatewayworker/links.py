@@ -36,6 +36,7 @@ class KnownGateway:
         self.tried = asyncio.Event()
         self._links = links
         self._listed = True
+        self._said = ""
         self._unlisted = asyncio.Event()
         self._task = asyncio.create_task(self._stay(self.link))
 
@@ -68,11 +69,13 @@ class KnownGateway:
             while True:
                 opened = await link.open(self._links.timeout)
                 if opened:
-                    retry = self._links.retry
                     self._opened(link)
                 self.tried.set()
                 await link.lost
-                self._lost(link)
+                taken = opened and not isinstance(link.error, RejectedError)
+                self._lost(link, taken)
+                if taken:
+                    retry = self._links.retry
                 if opened and role.on_lost is not None:
                     role.on_lost(link)
                 if not await self._pause(retry):
@@ -89,9 +92,11 @@ class KnownGateway:
         if self._links.role.on_open is not None:
             self._links.role.on_open(link)
 
-    def _lost(self, link: Link) -> None:
-        if str(link.error) != str(self.error) and not self._links.stopped:
+    def _lost(self, link: Link, taken: bool) -> None:
+        """`taken`: the gateway had let us in."""
+        if str(link.error) != self._said and not self._links.stopped:
             log.warning("%s", link.error)  # once, not at every attempt
+        self._said = "" if taken else str(link.error)
         self.link, self.error = None, link.error
 
     async def _pause(self, seconds: float) -> bool:

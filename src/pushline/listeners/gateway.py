@@ -281,8 +281,6 @@ class Link(Paced):
             return True
         try:
             command, answer = decode(frame)
-            if command is None:
-                return True
             if (outbox.lane_full or outbox.held) and self._must_wait(command):
                 return False
             result = listener.node.execute(command)

@@ -14,7 +14,7 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class OperatorListener:
-    """`/ready` answers 200, or 503 with what `unready` gives; `/metrics` what `metrics_text` gives."""
+    """`/ready` answers 200, or 503 with what `unready` says; `/metrics` `metrics_text`."""
 
     def __init__(
         self,

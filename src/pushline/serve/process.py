@@ -32,6 +32,9 @@ class ServeProcess:
         self._service = Service(self._config, self._app)
         await self._service.start()
 
+    def stay(self) -> None:
+        """It serves on, as it did."""
+
     async def stop(self) -> None:
         if self._service is not None:
             count = len(self._service.hub.connections)

@@ -13,6 +13,8 @@ import time
 import msgspec
 
 CHUNK = 65536
+STAY = signal.SIGUSR1
+"""Tells a process that the one which was to follow it does not."""
 LAST_MOMENT = 1.0
 """Seconds that an orphan has besides those of its stop."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pushline.errors import AppError
-from pushline.supervise.channel import Report, Task
+from pushline.supervise.channel import STAY, Report, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ class Child:
     def terminate(self) -> None:
         """Ask it to stop."""
         self._signal(signal.SIGTERM)
+
+    def stay(self) -> None:
+        """Tell it that nobody follows it."""
+        self._signal(STAY)
 
     def kill(self) -> None:
         """End it at once."""

@@ -44,8 +44,13 @@ class Post:
 
         Where the new one does not become ready, the old one stays. Raises AppError, as `take`.
         """
-        child = await self._launch()
         old = self._holder
+        try:
+            child = await self._launch()
+        except AppError:
+            if old is not None:
+                old.stay()
+            raise
         self._hold(child)
         if old is not None:
             await old.stop(self._stop_time)

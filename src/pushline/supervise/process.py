@@ -20,7 +20,7 @@ from pushline.config.sources import Name
 from pushline.ending import LAST_MOMENT, end_without_threads
 from pushline.errors import PushlineError
 from pushline.logs import configure
-from pushline.supervise.channel import Channel, Report, Task
+from pushline.supervise.channel import STAY, Channel, Report, Task
 
 NOT_STARTED = 2
 """The exit code of a process that has not become ready, and has reported why."""
@@ -49,6 +49,9 @@ class Work(Protocol):
 
     async def start(self) -> None:
         """It is ready. Raises PushlineError."""
+
+    def stay(self) -> None:
+        """Who was to follow does not."""
 
     async def stop(self) -> None:
         """Finish what has begun."""
@@ -101,7 +104,9 @@ def _live(work: Work, channel: Channel) -> None:
 
 async def _work(work: Work, channel: Channel) -> None:
     told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    loop.add_signal_handler(STAY, work.stay)
     if await _started(work, told):
         channel.report(Report(True))
         await told.wait()

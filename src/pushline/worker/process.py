@@ -29,6 +29,10 @@ class WorkerProcess:
         gc.collect()
         gc.freeze()  # what is there now stays: no collection has to look at it
 
+    def stay(self) -> None:
+        if self._worker is not None:
+            self._worker.stay()
+
     async def stop(self) -> None:
         log.info("stopping")
         if self._worker is not None:

@@ -152,6 +152,12 @@ class Worker:
                 UnavailableError(f"{line.link} has given our clients to another process")
             )
 
+    def stay(self) -> None:
+        """Nobody follows us after all: begin anew where our clients were given to another."""
+        for line in tuple(self._reach.lines.values()):
+            if line.read.done():
+                self._give_up(line)
+
     def _lost(self, link: Link) -> None:
         self._reach.lines.pop(link).nothing_more()
         clients = self._clients.pop(link, None)
