@@ -1,6 +1,6 @@
 """The list of all that is measured, with the targets."""
 
-from benchmarks import application, fairness, gateway, memory, order, ratios
+from benchmarks import application, cluster, fairness, gateway, memory, order, ratios
 from benchmarks.measure import Measure, Target
 
 MEASURES = (
@@ -115,6 +115,56 @@ MEASURES = (
         gateway.idle_link,
         ("benchmarks/gateway.py",),
         part="ms",
+    ),
+    Measure(
+        "cluster",
+        "Push through another node of a cluster: p50",
+        "ms",
+        Target(1.0),
+        cluster.through(cluster.ALONE, cluster.latency),
+        (cluster.ALONE,),
+    ),
+    Measure(
+        "cluster-pipelined",
+        "Pushes through another node, 512 in flight",
+        "/s",
+        Target(30_000, at_least=True),
+        cluster.through(cluster.PIPELINED, cluster.rate),
+        (cluster.PIPELINED,),
+    ),
+    Measure(
+        "cluster-receive",
+        "A message of another node, CPU of the one that gets it",
+        "us",
+        Target(3.0),
+        cluster.receiving,
+        (cluster.TO_ONE,),
+    ),
+    Measure(
+        "cluster-flight",
+        "64 broadcasts in flight at two nodes: deliveries of each core",
+        "x single node",
+        Target(0.8, at_least=True),
+        cluster.flight,
+        (cluster.FLIGHT, cluster.OTHERS),
+        part="/s",
+    ),
+    Measure(
+        "cluster-user",
+        "User online in a cluster, more than in a single node",
+        "KB",
+        Target(1.0),
+        cluster.node_memory,
+        (cluster.IDLE,),
+        part="KB",
+    ),
+    Measure(
+        "cluster-redis",
+        "User online in a cluster, in Redis",
+        "B",
+        Target(600),
+        cluster.redis_memory,
+        ("benchmarks/cluster.py",),
     ),
     Measure(
         "idle",

@@ -36,7 +36,7 @@ class Server:
         return {"WS": websocket, "TEXT": text, "GATEWAY": gateway, "PID": str(self.pid)}
 
     def metric(self, name: str) -> float:
-        """A gauge of `/metrics`, where the server has a gateway."""
+        """A value of `/metrics`, where the server has a port for operators."""
         with urlopen(f"http://{HOST}:{self.http_port}/metrics") as answer:
             lines = answer.read().decode().splitlines()
         values = (line.split() for line in lines if not line.startswith("#"))
@@ -55,13 +55,14 @@ def pushline(
     directory: str | None = None,
     auth: str = "open",
     gateway: bool = False,
+    operators: bool = False,
 ) -> AbstractContextManager[Server]:
     """All defaults, but for the ports and `settings` (environment variables).
 
     With an `app`, as in `chat:app`, it runs in that application's `directory`, else with `auth`.
-    With a `gateway` it has one, a Register that knows it, and a port for operators.
+    With a `gateway` it has one, a Register that knows it, and a port for `operators`.
     """
-    ports = _free_ports(5 if gateway else 2)
+    ports = _free_ports(5 if gateway else 3 if operators else 2)
     websocket, text, *others = (f"{HOST}:{port}" for port in ports)
     command = [str(Path(sys.executable).with_name("pushline")), "serve"]
     command += [app] if app else ["--auth", auth]
@@ -69,7 +70,9 @@ def pushline(
     inherited = {key: value for key, value in os.environ.items() if key[:9] != "PUSHLINE_"}
     environ = inherited | (settings or {})
     if others:
-        inner, register, environ["PUSHLINE_HTTP_LISTEN"] = others
+        *others, environ["PUSHLINE_HTTP_LISTEN"] = others
+    if others:
+        inner, register = others
         command += ["--gateway", inner, "--register", register, "--join-register", register]
     return _serving(command, ports, environ, directory)
 
@@ -99,7 +102,14 @@ def _serving(
         if _fallen(process):
             log.seek(0)
             raise UnableError(f"{command[0]} does not start: {log.read()}")
-        yield Server(process.pid, *ports)
+        yield _server(process.pid, *ports)
+
+
+def _server(pid: int, websocket: int, text: int, *others: int) -> Server:
+    """Its last port is that for operators, where there are more than two."""
+    *inner, http = others or (0,)
+    gateway, register = inner or (0, 0)
+    return Server(pid, websocket, text, gateway, register, http)
 
 
 def _fallen(process: subprocess.Popen[str]) -> bool:

@@ -518,6 +518,15 @@ UNSAFE = [
         '[gateway]\nlisten = "127.0.0.1:1236"\n[register]\nlisten = "127.0.0.1:1236"',
         "the address 127.0.0.1:1236 is to be listened on twice",
     ),
+    (
+        '[broker]\nurls = "redis://a"\n[gateway]\nlisten = "127.0.0.1:0"',
+        "gateway.listen = 127.0.0.1:0 has no port yet, by which other nodes know this one: "
+        "name one, or set gateway.advertise",
+    ),
+    (
+        '[broker]\nurls = "redis://a"\n[text]\nmax_line = "9 MiB"\n[limits]\nqueue = "9 MiB"',
+        "text.max_line (9 MiB) is more than the nodes of a cluster send each other: 8 MiB at most",
+    ),
 ]
 SAFE = [
     '[text]\nlisten = "0.0.0.0:2"\nsecret = "t"\n[auth]\nsecret = "s"',
