@@ -14,7 +14,7 @@ _THROUGH = "unicast --ws $WS --push $TEXT"
 ALONE = Load(f"{_THROUGH} --conns 1000 --count 5000 --window 1 --pid $PID")
 PIPELINED = Load(f"{_THROUGH} --conns 1000 --count 100000 --window 512 --pid $PID")
 TO_ONE = Load(f"{_THROUGH} --conns 1 --count 100000 --window 512 --pid $PID")
-PEOPLE, BROADCASTS = 1000, 2000
+PEOPLE, BROADCASTS = 1000, 4000
 FLIGHT = Load(
     f"broadcast --ws $WS --push $TEXT --conns {PEOPLE} --count {BROADCASTS} --window 64 --pid $PID "
     + TO_ALL
@@ -64,14 +64,15 @@ def flight(plan: Plan) -> Iterator[Sample]:
     """Deliveries that two nodes make in a second of CPU, of those that one makes which is alone."""
     with pushline() as alone, _pair() as (_, one, two):
         for _ in range(plan.runs):
+            began = _cpu(alone)
             least = run(FLIGHT, alone, shorter=plan.shorter)
-            found, each = _flight(one, two, plan.shorter)
-            single, both = 1e6 / least.server_cpu_us_each, 1e6 / each
+            single = least.delivered / (_cpu(alone) - began)
+            found, both = _flight(one, two, plan.shorter)
             yield Sample(both / single, both, single, found.lost)
 
 
 def _flight(one: Server, two: Server, shorter: int) -> tuple[Found, float]:
-    """µs of both nodes for each delivery at both."""
+    """Deliveries at both, in a second of CPU."""
     wait_until(lambda: descriptors(two.pid) < PEOPLE, "those of before do not leave")
     with started(OTHERS, two):
         wait_until(lambda: two.metric("connections") == PEOPLE, "not all get in")
@@ -79,7 +80,7 @@ def _flight(one: Server, two: Server, shorter: int) -> tuple[Found, float]:
         began = _cpu(one, two)
         found = run(FLIGHT, one, shorter=shorter)
         wait_until(lambda: two.metric("deliveries_total") == goal, "some do not hear it")
-        return found, (_cpu(one, two) - began) * 1e6 / (2 * found.delivered)
+        return found, 2 * found.delivered / (_cpu(one, two) - began)
 
 
 def _cpu(*servers: Server) -> float:
