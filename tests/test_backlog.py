@@ -92,6 +92,20 @@ def test_nothing_overtakes_what_waits(world: World) -> None:
     assert world.done == came
 
 
+def test_one_over_which_it_stumbles_holds_up_nothing(world: World) -> None:
+    """No node sends such; but what waits behind it would wait for ever."""
+    errors: list[object] = []
+    world.loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    world.keeper.log_in("u")
+    first = world.send(PASS_CREDIT)
+    world.ask(JoinGroup("not a client", "g"))
+    last = world.send()
+    world.loop.turn(4)
+    assert [type(error) for error in errors] == [ValueError]
+    assert (world.done[0], world.done[-1]) == (first, last)
+    assert len(world.backlog) == 0
+
+
 def test_a_broadcast_waits_for_those_before_it(world: World) -> None:
     tabs = [world.keeper.log_in(str(number)) for number in range(FEW + 1)]
     first = world.ask(SendToAll(None, Message(bytes(LANE_BYTES + 1))))

@@ -50,9 +50,8 @@ class Backlog:
     def take(self, channel: bytes, what: What, size: int) -> None:
         """Something of so many bytes has come."""
         outbox = self._outbox
-        if self._waiting or outbox.credit <= 0:
-            self._hold(channel, what, size + OVERHEAD)
-        elif (outbox.lane_full or outbox.held) and self._must_wait(channel, what):
+        is_strained = outbox.lane_full or outbox.held
+        if self._waiting or outbox.credit <= 0 or (is_strained and self._must_wait(channel, what)):
             self._hold(channel, what, size + OVERHEAD)
         else:
             self._carry_out(channel, what)
@@ -86,16 +85,24 @@ class Backlog:
             )
 
     def _work(self) -> None:
-        waiting = self._waiting
         starved = self._outbox.credit <= 0  # others were before it
-        while waiting and self._outbox.credit > 0:
-            channel, what, size = waiting[0]
-            if self._must_wait(channel, what):
-                break
-            waiting.popleft()
-            self._room += size
-            self._carry_out(channel, what)
-        if waiting:
-            self._outbox.after_pass(self._work, starved=starved)
-        else:
-            self._is_dropping = False
+        try:
+            while self._waiting and self._outbox.credit > 0 and self._work_off():
+                pass
+        finally:
+            if self._waiting:
+                self._outbox.after_pass(self._work, starved=starved)
+            else:
+                self._is_dropping = False
+
+    def _work_off(self) -> bool:
+        """The first, unless it has to wait; it is taken out in any case where it fails."""
+        first = self._waiting.popleft()
+        channel, what, size = first
+        self._room += size
+        if self._must_wait(channel, what):
+            self._room -= size
+            self._waiting.appendleft(first)
+            return False
+        self._carry_out(channel, what)
+        return True
