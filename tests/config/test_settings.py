@@ -29,7 +29,7 @@ TIMES = [
     *("app.connect_time", "app.sync_timeout", "app.slow"),
     *("limits.head_time", "limits.tls_time", "limits.close_timeout", "shutdown.time"),
     *("gateway.worker_wait", "worker.start_time", "worker.stop_time"),
-    *("serve.start_time", "broker.timeout"),
+    *("worker.hang_time", "serve.start_time", "serve.hang_time", "broker.timeout"),
 ]
 SIZES = [
     *("text.max_line", "limits.queue", "limits.message", "limits.request_line", "limits.head"),
@@ -59,8 +59,12 @@ TOKENS = ["websocket.subprotocols"]
 APPLICATIONS = ["app.load"]
 ZERO_HAS_A_MEANING = [
     *("heartbeat.ping", "heartbeat.timeout", "limits.socket_buffer", "limits.connections"),
-    "shutdown.time",
+    *("shutdown.time", "worker.hang_time", "serve.hang_time"),
 ]
+NOT_IPV4 = (
+    "is told to others, and is not one IPv4 address, which is all that the wire has: set "
+    "gateway.advertise to the IPv4 address and port by which they reach this gateway"
+)
 NUMBERS = TIMES + SIZES + COUNTS
 
 WRONG_IN_A_FILE = [
@@ -475,16 +479,14 @@ UNSAFE = [
     *(
         (
             f'[gateway]\nlisten = "{address}"\nsecret = "s"',
-            f"gateway.listen = {address} is told to others, and the wire has IPv4 only: set "
-            "gateway.advertise to an IPv4 address and port by which they reach this gateway",
+            f"gateway.listen = {address} {NOT_IPV4}",
         )
         for address in ("0.0.0.0:2300", "[::1]:2300", "localhost:2300", "gateway.example.com:1")
     ),
     *(
         (
             f'[gateway]\nlisten = "127.0.0.1:2300"\nadvertise = "{address}"',
-            f"gateway.advertise = {address} is told to others, and the wire has IPv4 only: set "
-            "gateway.advertise to an IPv4 address and port by which they reach this gateway",
+            f"gateway.advertise = {address} {NOT_IPV4}",
         )
         for address in ("0.0.0.0:2300", "[2001:db8::1]:2300", "gateway.example.com:2300")
     ),

@@ -290,7 +290,9 @@ def test_what_clients_do_waits_until_the_one_before_has_done_all_that_it_was_tol
     assert (world.roster.events_waiting, tab.paused, loads(world)) == (0, False, [2])
 
 
-def test_they_wait_no_longer_for_it_than_for_one_that_is_not_here(world: World) -> None:
+def test_they_wait_no_longer_for_it_than_for_one_that_is_not_here(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     old, tab = world.join("App:0", OURS), world.arrive()
     new = world.join("App:0", OURS)
     tab.say("hi")
@@ -299,6 +301,9 @@ def test_they_wait_no_longer_for_it_than_for_one_that_is_not_here(world: World) 
     world.advance(1)
     assert new.told == ["message 1 hi"]
     assert world.closes == []
+    assert [record.getMessage()[:36] for record in caplog.records] == [
+        "worker App:0 has not finished in time"[:36]
+    ]
     tab.say("again")
     old.finish()
     assert new.told == ["message 1 hi", "message 1 again"]

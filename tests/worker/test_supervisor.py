@@ -11,6 +11,8 @@ import pytest
 from tests.worker.gateways import PATIENCE, Cluster, Gateway, Wire, cluster, until
 from tests.worker.supervised import Supervised, is_alive, write_app
 
+HANG = {"WORKER_HANG_TIME": "5"}
+
 
 async def ask(wire: Wire, number: int = 1) -> list[str]:
     """What the process at the other end says of itself: version, index, pid, what it was sent."""
@@ -112,6 +114,32 @@ async def test_a_process_that_dies_is_followed_by_another(tmp_path: Path) -> Non
         assert int(told[2]) != pid
         assert worker.has_said(f"process 0 (pid {pid}) was ended by SIGKILL")
         assert gateway.workers[0].greeting == gateway.workers[1].greeting
+
+
+async def test_one_that_hangs_is_ended_and_followed(tmp_path: Path) -> None:
+    write_app(tmp_path, "v1")
+    async with cluster() as among, Supervised(tmp_path, among.register, **HANG) as worker:
+        (gateway,) = among.gateways
+        pid = int((await ask(await gateway.worker()))[2])
+        os.kill(pid, signal.SIGSTOP)
+        told = await ask(await gateway.worker(2))
+        assert told[:2] == ["v1", "0"]
+        assert int(told[2]) != pid
+        assert worker.has_said(f"process 0 (pid {pid}) has given no sign of life for 5 s")
+        assert worker.has_said(f"process 0 (pid {pid}) was ended by SIGKILL")
+
+
+@pytest.mark.parametrize(("settings", "blocked"), [(HANG, 3.0), ({"WORKER_HANG_TIME": "0"}, 7.0)])
+async def test_one_that_is_blocked_for_less_lives_on(
+    tmp_path: Path, settings: dict[str, str], blocked: float
+) -> None:
+    block = f"import time\n@app.after(0.01)\nasync def block():\n    time.sleep({blocked})\n"
+    write_app(tmp_path, "v1", block)
+    async with cluster() as among, Supervised(tmp_path, among.register, **settings) as worker:
+        (pid,) = worker.children
+        (gateway,) = among.gateways
+        assert (await ask(await gateway.worker()))[2] == str(pid)
+        assert not worker.has_said("no sign of life")
 
 
 async def test_one_that_dies_again_and_again_is_given_time(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.server import Server
 from tests.worker.gateways import PATIENCE, until
-from tests.worker.supervised import Supervised, write_app
+from tests.worker.supervised import Supervised, is_alive, write_app
 
 AT_ONCE = 5
 """Messages of one tab that are under way."""
@@ -189,6 +189,42 @@ async def test_a_process_that_is_killed_disconnects_nobody(tmp_path: Path) -> No
                     await browser.send("there?")
                     await asyncio.wait((heard,), timeout=0.2)
                 assert heard.result() == "there?"
+
+
+async def test_a_process_that_hangs_holds_up_its_own_browsers_only_and_not_for_long(
+    tmp_path: Path,
+) -> None:
+    """What had been sent to it is lost, as where one dies; what comes later is not."""
+    write_app(
+        tmp_path,
+        "v1",
+        "async def who(client, data):\n    await client.send(str(app.process))\n"
+        "app.handlers['on_message'] = who\n",
+    )
+    settings = {"WORKER_HANG_TIME": "5"}
+    async with (
+        gateway() as at,
+        Supervised(tmp_path, at.register, "--processes", "2", **settings) as worker,
+        connect(at.address) as one,
+        connect(at.address) as two,
+    ):
+        places = {int(await answer(browser, "who")): browser for browser in (one, two)}
+        pids = {int(line.split("pid ")[1].split(")")[0]) for line in worker.log if "ready" in line}
+        assert pids == {*worker.children}
+        hung = worker.children[0]
+        (index,) = [at for at in places if worker.has_said(f"process {at} (pid {hung})")]
+        os.kill(hung, signal.SIGSTOP)
+        await places[index].send("who")
+        lost = asyncio.create_task(places[index].recv())
+        while not worker.has_said(
+            f"process {index} (pid {hung}) has given no sign of life for 5 s"
+        ):
+            assert await answer(places[1 - index], "who") == str(1 - index)
+        assert not lost.done()
+        await until(lambda: not is_alive(hung))
+        await places[index].send("who")
+        assert (await lost) in {"0", "1"}
+        assert (one.close_code, two.close_code) == (None, None)
 
 
 # --- what a worker's app can do -----------------------------------------------------------------

@@ -81,8 +81,8 @@ def _gateway(config: Config) -> Rules:
     yield (
         address is None or address.is_ipv4,
         f"gateway.{'advertise' if gateway.advertise else 'listen'} = {address} is told to others, "
-        "and the wire has IPv4 only: set gateway.advertise to an IPv4 address and port by which "
-        "they reach this gateway",
+        "and is not one IPv4 address, which is all that the wire has: set gateway.advertise to the "
+        "IPv4 address and port by which they reach this gateway",
     )
     yield (
         bool(gateway.listen) or not (gateway.advertise or gateway.events),

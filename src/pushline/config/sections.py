@@ -231,6 +231,11 @@ class Worker:
     stop_time: float = setting(
         seconds(0.1, 3600), 10, "How long a process may take to finish what it has begun."
     )
+    hang_time: float = setting(
+        seconds(5, 3600, zero="off"),
+        30,
+        "How long one may give no sign of life before another takes its place.",
+    )
     control: str = setting(
         PATH, "", "The socket for `pushline reload`; empty: one in the runtime directory."
     )
@@ -249,6 +254,11 @@ class Serve:
     )
     start_time: float = setting(
         seconds(0.1, 3600), 60, "How long one of several may take until it is ready."
+    )
+    hang_time: float = setting(
+        seconds(5, 3600, zero="off"),
+        30,
+        "How long one may give no sign of life before another takes its place.",
     )
     control: str = setting(
         PATH, "", "The socket for `pushline reload`; empty: one in the runtime directory."

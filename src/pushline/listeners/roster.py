@@ -165,7 +165,13 @@ class Roster:
             route.before += 1
         before.moved += moved
         self._release(before)
-        self._wheel.schedule(before, self._wait_ticks, self.finished)
+        self._wheel.schedule(before, self._wait_ticks, self._go_on_without)
+
+    def _go_on_without(self, before: Worker) -> None:
+        if any(route in self._held for route in before.moved):
+            late = "worker %.100s has not finished in time: what its clients send waits no longer"
+            log.warning(late, before.key[1])
+        self.finished(before)
 
     def _release(self, worker: Worker) -> None:
         routes, worker.routes, worker.stuck = worker.routes, {}, {}

@@ -36,6 +36,7 @@ async def _supervise(config: Config, plan: Plan, descriptors: int) -> None:
         config.serve.workers,
         start_time=config.serve.start_time,
         stop_time=stop_time(config),
+        hang_time=config.serve.hang_time,
     )
     await supervise(supervisor, of_server(config), banner(config, descriptors))
 

@@ -1,9 +1,10 @@
 """What a supervisor and one of its processes say to each other, over a pair of sockets.
 
-The process is told what to do, and says once how its start went. Each sees by the end of the
-channel that the other is no more.
+The process is told what to do, and says once how its start went; from then on it gives signs of
+life. Each sees by the end of the channel that the other is no more.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ import msgspec
 CHUNK = 65536
 STAY = signal.SIGUSR1
 """Tells a process that the one which was to follow it does not."""
+BEAT = 1.0
+"""Seconds between two signs of life."""
 LAST_MOMENT = 1.0
 """Seconds that an orphan has besides those of its stop."""
 
@@ -59,6 +62,11 @@ class Channel:
             self._plug.sendall(msgspec.json.encode(report) + b"\n")
         except OSError:
             return
+
+    def beat(self) -> None:
+        """Give a sign of life; a supervisor that reads none does not hold us up."""
+        with contextlib.suppress(OSError):
+            self._plug.send(b"\n", socket.MSG_DONTWAIT)
 
     def end_with_supervisor(self, seconds: float) -> None:
         """Stop this process, with `seconds` for it, when the supervisor is no more.

@@ -15,6 +15,11 @@ import msgspec
 from pushline.errors import AppError
 from pushline.supervise.channel import STAY, Report, Task
 
+CHUNK = 4096
+STRIKES = 3
+"""So many parts of the time have to pass without a sign of life: in the first one the supervisor
+itself may have stood still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -59,6 +64,15 @@ class Child:
         report = msgspec.json.decode(line, type=Report)
         return "" if report.ready else report.why
 
+    async def hangs(self, seconds: float) -> bool:
+        """Wait until it has given no sign of life for so long, or has ended."""
+        silent = asyncio.ensure_future(self._silent(seconds / STRIKES))
+        try:
+            await asyncio.wait((silent, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            silent.cancel()
+        return not self._ended.done()
+
     async def ended(self) -> str:
         """How, once it has."""
         return await asyncio.shield(self._ended)
@@ -93,6 +107,17 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
+
+    async def _silent(self, part: float) -> None:
+        strikes = 0
+        while strikes < STRIKES:
+            try:
+                async with asyncio.timeout(part):
+                    if not await self._reader.read(CHUNK):
+                        await self.ended()
+                strikes = 0
+            except TimeoutError:
+                strikes += 1
 
     async def _wait(self) -> str:
         code = await self._process.wait()

@@ -1,4 +1,4 @@
-"""The place of one process: whoever holds it is followed by another when it ends."""
+"""The place of one process: whoever holds it is followed by another when it ends, or hangs."""
 
 import asyncio
 import logging
@@ -19,13 +19,17 @@ Start = Callable[[int, bool], Awaitable[Child]]
 
 
 class Post:
-    """`start` gives a new process with this index; `start_time` and `stop_time` are in seconds."""
+    """`start` gives a new process with this index; times are in seconds, and one that has given no
+    sign of life for `hang_time` is ended (0: never)."""
 
-    def __init__(self, index: int, start: Start, *, start_time: float, stop_time: float) -> None:
+    def __init__(
+        self, index: int, start: Start, *, start_time: float, stop_time: float, hang_time: float
+    ) -> None:
         self._index = index
         self._start = start
         self._start_time = start_time
         self._stop_time = stop_time
+        self._hang_time = hang_time
         self._children: set[Child] = set()
         """All that live: who holds the post, who is to follow, who is leaving."""
         self._holder: Child | None = None
@@ -93,11 +97,19 @@ class Post:
         now = asyncio.get_running_loop().time
         while True:
             since = now()
-            log.warning("%s (pid %d) %s", self, child.pid, await child.ended())
+            log.warning("%s (pid %d) %s", self, child.pid, await self._ended(child))
             self._holder = None
             if now() - since > LONG:
                 self._delay = 0.0
             self._holder = child = await self._follower()
+
+    async def _ended(self, child: Child) -> str:
+        """How, by itself or because it hangs."""
+        if self._hang_time and await child.hangs(self._hang_time):
+            silence = "%s (pid %d) has given no sign of life for %g s: it is ended"
+            log.warning(silence, self, child.pid, self._hang_time)
+            child.kill()
+        return await child.ended()
 
     async def _follower(self) -> Child:
         """Tried again until it is ready."""

@@ -20,7 +20,7 @@ from pushline.config.sources import Name
 from pushline.ending import LAST_MOMENT, end_without_threads
 from pushline.errors import PushlineError
 from pushline.logs import configure
-from pushline.supervise.channel import STAY, Channel, Report, Task
+from pushline.supervise.channel import BEAT, STAY, Channel, Report, Task
 
 NOT_STARTED = 2
 """The exit code of a process that has not become ready, and has reported why."""
@@ -109,9 +109,18 @@ async def _work(work: Work, channel: Channel) -> None:
     loop.add_signal_handler(STAY, work.stay)
     if await _started(work, told):
         channel.report(Report(True))
+        beating = asyncio.ensure_future(_beat(channel))
         await told.wait()
         await work.stop()
+        beating.cancel()
     work.end()
+
+
+async def _beat(channel: Channel) -> None:
+    """As long as the event loop runs."""
+    while True:
+        channel.beat()
+        await asyncio.sleep(BEAT)
 
 
 async def _started(work: Work, told: asyncio.Event) -> bool:

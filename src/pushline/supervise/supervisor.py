@@ -26,13 +26,25 @@ Signals = asyncio.Queue[signal.Signals]
 
 
 class Supervisor:
-    """So many processes of one Plan, in the running event loop; times are in seconds."""
+    """So many processes of one Plan, in the running event loop; times are as Post has them."""
 
-    def __init__(self, plan: Plan, processes: int, *, start_time: float, stop_time: float) -> None:
-        self._posts = [
-            Post(index, partial(start, plan), start_time=start_time, stop_time=stop_time + GRACE)
-            for index in range(processes)
-        ]
+    def __init__(
+        self,
+        plan: Plan,
+        processes: int,
+        *,
+        start_time: float,
+        stop_time: float,
+        hang_time: float,
+    ) -> None:
+        post = partial(
+            Post,
+            start=partial(start, plan),
+            start_time=start_time,
+            stop_time=stop_time + GRACE,
+            hang_time=hang_time,
+        )
+        self._posts = [post(index) for index in range(processes)]
         self._one_by_one = asyncio.Lock()
         self._reloads: set[asyncio.Task[bool]] = set()
 

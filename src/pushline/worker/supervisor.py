@@ -42,7 +42,11 @@ def _new_name(app: str) -> str:
 async def _supervise(config: Config, plan: Plan) -> None:
     worker = config.worker
     supervisor = Supervisor(
-        plan, worker.processes, start_time=worker.start_time, stop_time=worker.stop_time
+        plan,
+        worker.processes,
+        start_time=worker.start_time,
+        stop_time=worker.stop_time,
+        hang_time=worker.hang_time,
     )
     await supervise(supervisor, of_worker(config), banner(config))
 
