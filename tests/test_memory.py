@@ -134,8 +134,8 @@ from pushline.memory import keep_large_blocks_apart
 c = ctypes.CDLL(None)
 c.malloc.restype = ctypes.c_void_p
 c.free.argtypes = [ctypes.c_void_p]
-c.free(c.malloc(256 << 10))
-block = c.malloc(256 << 10)
+c.free(c.malloc(8 << 20))  # more than an interpreter leaves free on its heap
+block = c.malloc(8 << 20)
 print(ctypes.c_size_t.from_address(block - ctypes.sizeof(ctypes.c_size_t)).value & 2)
 """
 """Prints IS_MMAPPED, the bit in front of a block of glibc's that has pages of its own."""
