@@ -13,25 +13,29 @@ from benchmarks.measure import Plan, Sample, Samples
 from benchmarks.processes import CLIENT_CORE, cpu_seconds, running, wait_until
 from benchmarks.servers import HOST, Server, pushline
 
+
+def _by_both(load: str) -> tuple[Load, Load]:
+    """Through the text port, and over a link."""
+    return Load(f"{load} --push $TEXT"), Load(f"{load} --push $GATEWAY --wire gateway")
+
+
 USERS = "--conns 1000 --pid $PID"
-TO_USERS = f"unicast --ws $WS {USERS} --count 200000 --window 256"
-TO_EVERYONE = (
+TO_USERS = _by_both(f"unicast --ws $WS {USERS} --count 200000 --window 256")
+TO_EVERYONE = _by_both(
     f"broadcast --ws $WS {USERS} --count 4000 --window 64 "
     """--msg '{"uid":"","t":"%t","data":"%p"}'"""
 )
-TEXT, LINK = "--push $TEXT", "--push $GATEWAY --wire gateway"
 IDLE = 10.0
 """Seconds."""
 
 
-def beside_text(load: str, figure: Callable[[Found], float]) -> Samples:
+def beside_text(loads: tuple[Load, Load], figure: Callable[[Found], float]) -> Samples:
     """The ratio of a link's figure to the text port's, of one server."""
 
     def samples(plan: Plan) -> Iterator[Sample]:
         with pushline(gateway=True) as server:
             for _ in range(plan.runs):
-                text = run(Load(f"{load} {TEXT}"), server, shorter=plan.shorter)
-                link = run(Load(f"{load} {LINK}"), server, shorter=plan.shorter)
+                text, link = (run(load, server, shorter=plan.shorter) for load in loads)
                 ratio = figure(link) / figure(text)
                 yield Sample(ratio, figure(link), figure(text), text.lost + link.lost)
 

@@ -79,7 +79,7 @@ MEASURES = (
         "x text port",
         Target(1.2),
         gateway.beside_text(gateway.TO_USERS, ratios.cpu),
-        (f"{gateway.TO_USERS} {gateway.TEXT}", f"{gateway.TO_USERS} {gateway.LINK}"),
+        gateway.TO_USERS,
         part="us",
     ),
     Measure(
@@ -88,7 +88,7 @@ MEASURES = (
         "x text port",
         Target(1.05),
         gateway.beside_text(gateway.TO_EVERYONE, ratios.cpu),
-        (f"{gateway.TO_EVERYONE} {gateway.TEXT}", f"{gateway.TO_EVERYONE} {gateway.LINK}"),
+        gateway.TO_EVERYONE,
         part="us",
     ),
     Measure(
