@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pushline import backlog
-from pushline.backlog import OVERHEAD, Backlog, What
+from pushline.cluster import backlog
+from pushline.cluster.backlog import OVERHEAD, Backlog, What
 from pushline.codecs.cluster_wire import EVERYONE, Question, channel_of_group, channel_of_uid
 from pushline.commands import CountOfClients, JoinGroup, SendToAll, SendToUid
 from pushline.connection import Connection

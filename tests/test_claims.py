@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pushline import claims
 from pushline.brokers.base import Holder
 from pushline.brokers.memory import Bus, MemoryBroker
-from pushline.claims import AT_ONCE, ATTEMPTS, ClaimedSessions
-from pushline.cluster import Cluster
+from pushline.cluster import claims
+from pushline.cluster.claims import AT_ONCE, ATTEMPTS, ClaimedSessions
+from pushline.cluster.cluster import Cluster
 from pushline.codecs.cluster_wire import user_of
 from pushline.commands import Replace
 from pushline.connection import PING, Connection

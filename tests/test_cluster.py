@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from pushline.asked import OTHERS
 from pushline.brokers.memory import Bus, MemoryBroker
-from pushline.cluster import Cluster
+from pushline.cluster.cluster import Cluster
+from pushline.cluster.questions import OTHERS
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import EVERYONE, Answer
 from pushline.commands import (

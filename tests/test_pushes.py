@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 import pytest_asyncio
 
-from pushline.asked import Questions
 from pushline.brokers.memory import Bus, MemoryBroker
+from pushline.cluster.pushes import Pending, Pushes
+from pushline.cluster.questions import Questions
+from pushline.cluster.routes import COPIED, COPIES
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import EVERYONE, Answer
 from pushline.commands import SendToAll, SendToUid, Sent
 from pushline.errors import UnavailableError
 from pushline.messages import Message
 from pushline.node import Node
-from pushline.pushes import Pending, Pushes
-from pushline.routes import COPIED, COPIES
 from tests.core import Keeper, transport_of
 from tests.members import Member, member, settle
 

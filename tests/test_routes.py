@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from pushline import commands, routes
+from pushline import commands
+from pushline.cluster import routes
+from pushline.cluster.routes import COPIED, COPIES, Part, route_of
 from pushline.codecs.cluster_wire import (
     EVERYONE,
     channel_of_group,
@@ -44,7 +46,6 @@ from pushline.commands import (
     Ungroup,
 )
 from pushline.messages import KICKED, Message
-from pushline.routes import COPIED, COPIES, Part, route_of
 
 HERE, THERE, ELSEWHERE = "0000000000aa", "0000000000bb", "0000000000cc"
 """Nodes; the first is asked."""

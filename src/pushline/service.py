@@ -10,8 +10,8 @@ from pushline.app.application import App
 from pushline.app.running import Running
 from pushline.brokers.base import Broker
 from pushline.brokers.redis import RedisBroker
-from pushline.claims import ClaimedSessions
-from pushline.cluster import Cluster
+from pushline.cluster.claims import ClaimedSessions
+from pushline.cluster.cluster import Cluster
 from pushline.config import Address, Config
 from pushline.connection import Connection
 from pushline.gatewayworker.register_client import RegisterClient

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from pushline.brokers.redis import RedisBroker
-from pushline.cluster import Cluster
+from pushline.cluster.cluster import Cluster
 from pushline.commands import Clients, ClientsOfUids, SendToGroup, SendToUid, Sent
 from pushline.messages import Message
 from pushline.node import Node

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pushline.brokers.base import Broker
 from pushline.brokers.memory import Bus, MemoryBroker
 from pushline.brokers.redis import RedisBroker
-from pushline.cluster import Cluster
+from pushline.cluster.cluster import Cluster
 from tests.browser import DEADLINE
 from tests.contracts.local import LocalWorld, new_node, serving
 from tests.contracts.world import World

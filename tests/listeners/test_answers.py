@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 import pytest_asyncio
 
+from pushline.cluster.pushes import Pending
 from pushline.commands import SendToUid, Sent
 from pushline.errors import UnavailableError
 from pushline.listeners.answers import Answers
 from pushline.messages import Message
-from pushline.pushes import Pending
 from tests.core import Transport
 from tests.members import settle
 

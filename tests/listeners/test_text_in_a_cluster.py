@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from pushline.asked import Questions
 from pushline.brokers.memory import Bus
+from pushline.cluster.pushes import Pushes
+from pushline.cluster.questions import Questions
 from pushline.codecs.cluster_wire import channel_of_uid
 from pushline.config import Address, load
 from pushline.listeners.sockets import listen
 from pushline.listeners.text import TextListener
 from pushline.metrics import Metrics
 from pushline.node import Node
-from pushline.pushes import Pushes
 from pushline.wheel import Ticker, Wheel
 from tests.browser import DEADLINE
 from tests.core import Keeper

@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from pushline.cluster.pushes import Pending
 from pushline.commands import Sent
-from pushline.pushes import Pending
 
 
 class Answers:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from pushline.cluster.pushes import Pending, Pushes
 from pushline.codecs import push_json
 from pushline.codecs.greeting import Greeting
 from pushline.codecs.lines import LineReader
@@ -17,7 +18,6 @@ from pushline.listeners.paced import Paced
 from pushline.listeners.sockets import is_unix, notice_the_dead, peer_of
 from pushline.metrics import Metrics
 from pushline.node import Node
-from pushline.pushes import Pending, Pushes
 from pushline.wheel import Wheel
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 import pytest_asyncio
 
-from pushline.asked import LAST_NUMBER, OTHERS, SOMEBODY, Questions
 from pushline.brokers.memory import Bus
+from pushline.cluster.questions import LAST_NUMBER, OTHERS, SOMEBODY, Questions
+from pushline.cluster.routes import Part
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import (
     EVERYONE,
@@ -21,7 +22,6 @@ from pushline.codecs.cluster_wire import (
 from pushline.commands import Clients, CountOfClients, IsAlive, SetSession
 from pushline.errors import AppError, DeadlineError, SerializedError, UnavailableError
 from pushline.gateway.partial import Missing
-from pushline.routes import Part
 from tests.members import Member, Slow, member, settle
 
 A, B, C, D = "0000000000aa", "0000000000bb", "0000000000cc", "0000000000dd"

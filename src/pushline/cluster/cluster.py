@@ -5,9 +5,11 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from pushline.asked import OTHERS, Asked, Questions
-from pushline.backlog import Backlog
 from pushline.brokers.base import Broker
+from pushline.cluster.backlog import Backlog
+from pushline.cluster.pushes import Pushes
+from pushline.cluster.questions import OTHERS, Asked, Questions
+from pushline.cluster.routes import Route, route_of
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import Answer, Question
 from pushline.commands import Command, UidsOnline
@@ -15,8 +17,6 @@ from pushline.errors import BadFrameError, PushlineError
 from pushline.gateway.partial import Missing, Partial
 from pushline.messages import Message
 from pushline.node import Node
-from pushline.pushes import Pushes
-from pushline.routes import Route, route_of
 
 log = logging.getLogger(__name__)
 

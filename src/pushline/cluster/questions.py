@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from pushline.brokers.base import Broker
+from pushline.cluster.routes import Part
 from pushline.codecs.cluster_wire import (
     Answer,
     Question,
@@ -24,7 +25,6 @@ from pushline.errors import (
     UnavailableError,
 )
 from pushline.gateway.partial import Missing
-from pushline.routes import Part
 
 LAST_NUMBER: Final = 2**32 - 1
 OTHERS: Final = "all other nodes"

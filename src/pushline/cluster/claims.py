@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from pushline.brokers.base import Broker, Holder
-from pushline.cluster import Cluster
+from pushline.cluster.cluster import Cluster
 from pushline.codecs.cluster_wire import user_of
 from pushline.commands import IsAlive, Replace
 from pushline.connection import Connection

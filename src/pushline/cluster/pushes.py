@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from pushline.asked import Asked, Questions
 from pushline.brokers.base import Broker
+from pushline.cluster.questions import Asked, Questions
+from pushline.cluster.routes import Part, is_long
 from pushline.codecs import cluster_wire as wire
 from pushline.codecs.cluster_wire import Question
 from pushline.commands import SendToAll, SendToUid, Sent
@@ -12,7 +13,6 @@ from pushline.errors import UnavailableError
 from pushline.gateway.partial import Missing
 from pushline.node import Node
 from pushline.outbox import ENQUEUE_COST
-from pushline.routes import Part, is_long
 
 Push = SendToUid | SendToAll
 Counts = Sequence["asyncio.Future[int]"]
