@@ -23,7 +23,7 @@ OTHERS = Load(f"listen --ws $WS --conns {PEOPLE} --hold 60")
 """At the other node, who hear the same; ended when all have heard it."""
 ONLINE = 15_000
 IDLE = Load(f"idle --ws $WS --conns {ONLINE} --pid $PID")
-OWN_CHANNELS = 2
+OWN_CHANNELS = 3
 """Of each node, besides those of its users."""
 
 

@@ -11,11 +11,9 @@ import pytest
 
 from pushline.brokers.base import Holder
 from pushline.brokers.memory import Bus, MemoryBroker
-from pushline.cluster import claims
-from pushline.cluster.claims import AT_ONCE, ATTEMPTS, ClaimedSessions
+from pushline.cluster.claims import ClaimedSessions
 from pushline.cluster.cluster import Cluster
 from pushline.codecs.cluster_wire import user_of
-from pushline.commands import Replace
 from pushline.connection import PING, Connection
 from pushline.heartbeat import Heartbeat
 from pushline.messages import LIMIT, NORMAL, REPLACED, UNDECIDED, Close
@@ -53,10 +51,9 @@ class Broker(MemoryBroker):
         await self.may.wait()
         return holder
 
-    async def seize(self, user: bytes, client: str) -> Holder | None:
-        holder = await super().seize(user, client)
+    async def seize(self, user: bytes, client: str) -> None:
+        await super().seize(user, client)
         await self.may.wait()
-        return holder
 
 
 class Door:
@@ -266,29 +263,6 @@ async def test_who_has_another_uid_by_now_is_not_replaced() -> None:
     assert two.inside == [newer]
 
 
-async def test_a_node_that_does_not_answer_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "PAUSE", 0.0)
-    bus, one, _ = await doors("newest")
-    silent = await member(bus, C)
-    await silent.broker.seize(USER, C + "0" * 8)
-    newer = await one.log_in()
-    assert one.inside == [newer], "it does not wait for that"
-    while not idle(one):  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(SOON / 5)
-    assert [question.command for question in silent.questions] == [
-        Replace(C + "0" * 8, "u", "0")
-    ] * ATTEMPTS
-
-
-async def test_a_node_that_answers_is_told_once() -> None:
-    bus, one, _ = await doors("newest")
-    other = await member(bus, C)
-    await other.broker.seize(USER, C + "0" * 8)
-    await one.log_in()
-    await other.answer(other.questions[0], True)
-    assert idle(one)
-
-
 # --- first ----------------------------------------------------------------------------------------
 
 
@@ -408,70 +382,19 @@ async def test_a_newer_that_leaves_replaces_nobody() -> None:
     assert idle(one, two)
 
 
-# --- after a time in which the node was cut off ---------------------------------------------------
+# --- what the broker says -------------------------------------------------------------------------
 
 
-async def test_who_was_replaced_while_a_node_was_cut_off_is_closed_when_it_is_back() -> None:
-    bus, one, two = await doors("newest")
-    replaced, stays = await one.log_in("u"), await one.log_in("v")
-    bus.claims[USER] = Holder(B, B + "0" * 8)  # as another node has done that thought it dead
-    await one.pass_by(5)
+async def test_only_who_has_the_user_that_was_lost_is_closed() -> None:
+    _, one, _ = await doors("newest")
+    tab, other = await one.log_in("u"), await one.log_in("v")
+    client = one.node.client_id(tab)
+    one.broker.ousted(user_of("v", "0"), client)
+    one.broker.ousted(USER, A + "0" * 8)
+    one.broker.ousted(USER, C + "0" * 8)
     assert one.closes == []
-    one.broker.counts.reconnects += 1
-    await one.pass_by(2)
-    assert one.closes == [(replaced, REPLACED)]
-    assert not stays.sealed
-    assert bus.holder(USER) == Holder(B, B + "0" * 8)
-    assert idle(one, two)
-
-
-async def test_what_redis_has_forgotten_is_claimed_again() -> None:
-    bus, one, _ = await doors("first")
-    connection = await one.log_in()
-    bus.claims.clear()
-    one.broker.counts.reconnects += 1
-    await one.pass_by(2)
-    assert bus.holder(USER) == Holder(A, one.node.client_id(connection))
-    connection.lost()
-    assert bus.holder(USER) is None
-
-
-async def test_it_is_looked_at_again_where_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    bus, one, _ = await doors("newest")
-    replaced = await one.log_in()
-    bus.claims[USER] = Holder(B, B + "0" * 8)
-    one.broker.counts.reconnects += 1
-    members = dict(bus.members)
-    ready = one.sessions._give_up_lost_of
-
-    async def cut_off(some: list[tuple[Connection, claims.User]]) -> None:
-        bus.members.clear()
-        await ready(some)
-
-    monkeypatch.setattr(one.sessions, "_give_up_lost_of", cut_off)
-    await one.pass_by(2)
-    assert not replaced.sealed
-    monkeypatch.undo()
-    bus.members.update(members)
-    await one.pass_by(2)
-    assert replaced.sealed
-
-
-async def test_who_leaves_in_that_moment_holds_nobody() -> None:
-    bus, one, _ = await doors("newest")
-    connection = await one.log_in()
-    claimed = list(one.sessions._claimed.items())
-    connection.lost()
-    await one.sessions._give_up_lost_of(claimed)
-    assert bus.holder(USER) is None
-
-
-async def test_very_many_are_looked_at_in_parts() -> None:
-    bus, one, _ = await doors("newest")
-    tabs = [one.begin(str(number)) for number in range(2 * AT_ONCE + 1)]
-    await settle()
-    for number in (0, AT_ONCE, 2 * AT_ONCE):
-        bus.claims[user_of(str(number), "0")] = Holder(B, B + "0" * 8)
-    one.broker.counts.reconnects += 1
-    await one.pass_by(2)
-    assert [tabs.index(tab) for tab, _ in one.closes] == [0, AT_ONCE, 2 * AT_ONCE]
+    one.broker.ousted(USER, client)
+    one.broker.ousted(USER, client)
+    assert one.closes == [(tab, REPLACED)]
+    assert one.inside == []
+    assert not other.sealed

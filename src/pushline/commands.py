@@ -239,14 +239,6 @@ class IsAlive(Command[bool], frozen=True, gc=False):
     seconds: float
 
 
-class Replace(Command[bool], frozen=True, gc=False):
-    """Close a client that has this user no more; the answer is whether it was there, and his."""
-
-    client: str
-    uid: str
-    utype: str
-
-
 # --- queries of a wire --------------------------------------------------------------------------
 # Sessions as serialized data, empty where none was ever set.
 

@@ -28,12 +28,15 @@ async def _true(result: bool | Awaitable[bool]) -> bool:
 
 
 class Node:
-    """`received` is what came of other nodes: channels and payloads."""
+    """`received` is what came of other nodes: channels and payloads; `ousted` are the users that
+    they have taken, and the clients that had them."""
 
     def __init__(self, broker: Broker, name: str) -> None:
         self.broker = broker
         self.name = name
         self.received: list[tuple[bytes, bytes]] = []
+        self.ousted: list[tuple[bytes, str]] = []
+        broker.ousted = lambda user, client: self.ousted.append((user, client))
 
     async def start(self) -> None:
         await self.broker.start(self.name, self.take)

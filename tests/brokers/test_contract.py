@@ -405,11 +405,26 @@ async def test_a_claim_takes_the_place_of_who_is_named_and_of_nobody_else(join: 
 
 async def test_a_user_can_be_seized_from_whoever_holds_it(join: Join) -> None:
     a, b = await join(A), await join(B)
-    assert await a.broker.seize(b"user", ONE) is None
-    assert await a.broker.seize(b"user", ONE) is None, "it is its own"
-    assert await b.broker.seize(b"user", ONE) == Holder(A, ONE)
-    assert await b.broker.seize(b"user", TWO) == Holder(B, ONE)
+    await a.broker.seize(b"user", ONE)
+    await a.broker.seize(b"user", ONE)
+    await b.broker.seize(b"user", ONE)
+    await b.broker.seize(b"user", TWO)
     assert await a.broker.claim(b"user", ONE, None) == Holder(B, TWO)
+
+
+async def test_who_loses_a_user_is_told(join: Join) -> None:
+    """Also by a client of the same node; not who has it anyway, or had it before."""
+    a, b = await join(A), await join(B)
+    await a.broker.seize(b"user", ONE)
+    await a.broker.seize(b"user", ONE)
+    await a.broker.claim(b"another", ONE, None)
+    await b.broker.seize(b"user", TWO)
+    await until(lambda: a.ousted == [(b"user", ONE)])
+    await b.broker.seize(b"user", ONE)
+    await until(lambda: b.ousted == [(b"user", TWO)])
+    assert await b.broker.claim(b"another", TWO, Holder(A, ONE)) is None
+    await until(lambda: len(a.ousted) == 2)
+    assert a.ousted[1] == (b"another", ONE)
 
 
 async def test_only_who_holds_a_user_can_release_it(join: Join) -> None:
@@ -429,7 +444,7 @@ async def test_a_node_that_is_gone_holds_nobody(join: Join) -> None:
     await a.broker.claim(b"seized", ONE, None)
     await a.broker.stop()
     assert await b.broker.claim(b"claimed", TWO, None) is None
-    assert await b.broker.seize(b"seized", TWO) is None
+    await b.broker.seize(b"seized", TWO)
 
 
 async def test_a_release_before_the_start_is_nothing(make: Make) -> None:

@@ -324,6 +324,63 @@ async def _is_free(asking: Node) -> bool:
     return await asking.broker.claim(b"user", ONE, None) is None
 
 
+async def test_who_has_lost_a_user_while_it_was_cut_off_is_told_when_it_is_back(
+    redis_server: RedisServer,
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        a = on_redis(A, redis_server.url)
+        b = on_redis(B, f"redis://127.0.0.1:{proxy.port}")
+        async with started(a, b):
+            await b.broker.claim(b"lost", ONE, None)
+            await b.broker.claim(b"kept", ONE, None)
+            await proxy.shut()
+            await until(lambda: not b.broker.ready)
+            await a.broker.seize(b"lost", TWO)
+            assert b.ousted == []
+            await proxy.open()
+            await until(lambda: b.broker.ready)
+            assert b.ousted == [(b"lost", ONE)]
+            assert await a.broker.claim(b"kept", TWO, None) == Holder(B, ONE)
+
+
+async def test_what_redis_has_forgotten_and_another_has_claimed_is_lost(
+    redis_server: RedisServer,
+) -> None:
+    a, b = on_redis(A, redis_server.url), on_redis(B, redis_server.url)
+    async with started(a, b), redis_server.client() as client:
+        await b.broker.claim(b"user", ONE, None)
+        await client.flushall()
+        await a.broker.seize(b"user", TWO)
+        await until(lambda: bool(a.ousted or b.ousted))
+        await until(lambda: a.broker.ready and b.broker.ready)
+        held = Holder(A, TWO) if b.ousted else Holder(B, ONE)
+        assert await b.broker.claim(b"user", "3" * 20, None) == held
+        assert [*a.ousted, *b.ousted] == [(b"user", ONE if b.ousted else TWO)]
+
+
+async def test_who_has_left_while_there_was_no_connection_holds_nothing(
+    redis_server: RedisServer,
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        a = on_redis(A, f"redis://127.0.0.1:{proxy.port}")
+        async with started(a), redis_server.client() as client:
+            await a.broker.claim(b"left", ONE, None)
+            await a.broker.claim(b"stays", TWO, None)
+            await proxy.shut()
+            await until(lambda: not a.broker.ready)
+            a.broker.release(b"left", ONE)
+            for _ in range(100):
+                with pytest.raises(UnavailableError):
+                    await a.broker.seize(b"tried", ONE)
+            await proxy.open()
+            await until(lambda: a.broker.ready)
+
+            async def is_released() -> bool:
+                return await client.keys("test:claim:*") == ["test:claim:stays"]
+
+            await until(is_released)
+
+
 async def test_a_claim_that_was_not_answered_in_time_is_taken_back(
     redis_server: RedisServer,
 ) -> None:

@@ -70,7 +70,7 @@ async def test_a_user_who_may_do_only_what_is_needed_with_the_prefix(tmp_path: P
 async def test_a_user_who_may_not_subscribe_is_told_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rights = "node on >secret ~* &mine:0:a* +@all"
+    rights = "node on >secret ~* &mine:0:.* +@all"
     with RedisServer(tmp_path, "--user", *rights.split()) as server:
         node = on_redis(A, f"redis://node:secret@127.0.0.1:{server.port}", prefix="mine:")
         async with started(node):

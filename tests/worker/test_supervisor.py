@@ -302,6 +302,34 @@ async def test_one_that_does_not_become_ready_is_given_up(tmp_path: Path) -> Non
         assert worker.children == old
 
 
+PAUSED = """
+import asyncio
+@app.on_start
+async def pause():
+    if os.path.exists("pause"):
+        os.remove("pause")
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.01)
+"""
+
+
+async def test_one_that_dies_while_its_successor_starts_leaves_one_process(tmp_path: Path) -> None:
+    write_app(tmp_path, "v1", PAUSED)
+    async with cluster() as among, Supervised(tmp_path, among.register) as worker:
+        (old,) = worker.children
+        (tmp_path / "pause").touch()
+        command = worker.reload("mine:app")
+        await until(lambda: not (tmp_path / "pause").exists())
+        os.kill(old, signal.SIGKILL)
+        await until(lambda: sum("is ready" in line for line in worker.log) == 2)
+        assert len(worker.children) == 2
+        (tmp_path / "go").touch()
+        assert (await done(command))[0] == 0
+        await until(lambda: len(worker.children) == 1)
+        (gateway,) = among.gateways
+        assert (await ask(newest(gateway, 0)))[2] == str(worker.children[0])
+
+
 async def test_a_hangup_is_a_reload_too(tmp_path: Path) -> None:
     write_app(tmp_path, "v1")
     async with cluster() as among, Supervised(tmp_path, among.register) as worker:

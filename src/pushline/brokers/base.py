@@ -9,6 +9,10 @@ Receive = Callable[[bytes, bytes], object]
 """Called with the channel and the payload of what another node has published."""
 
 
+Ousted = Callable[[bytes, str], object]
+"""Called with a user and the client of this node that held it, when another has it."""
+
+
 class Holder(NamedTuple):
     """Whose a user is, where one connection at a time may have it."""
 
@@ -42,6 +46,7 @@ class Broker(Protocol):
     """
 
     counts: Counts
+    ousted: Ousted
 
     @property
     def ready(self) -> bool:
@@ -91,7 +96,7 @@ class Broker(Protocol):
     async def nodes(self) -> tuple[str, ...]:
         """Those whose lease is in force, this one too; in alphabetical order."""
 
-    # --- claims ---------------------------------------------------------------------------------
+    # --- claims: who loses one to another is told so, and a node that was cut off when it is back
 
     async def claim(self, user: bytes, client: str, instead_of: Holder | None) -> Holder | None:
         """Make `client` of this node the holder of a user, atomically.
@@ -100,12 +105,12 @@ class Broker(Protocol):
         gone. None where that was done, else the holder.
         """
 
-    async def seize(self, user: bytes, client: str) -> Holder | None:
-        """Make `client` of this node the holder, whoever it was.
-
-        The answer is who that was; None where it was nobody, `client` itself, or of a node that is
-        gone.
-        """
+    async def seize(self, user: bytes, client: str) -> None:
+        """Make `client` of this node the holder, whoever it was."""
 
     def release(self, user: bytes, client: str) -> None:
-        """Give a user up, if this node's `client` still holds it."""
+        """Give a user up, if this node's `client` still holds it: now, or when it can be said."""
+
+
+def nobody(user: bytes, client: str) -> None:
+    """`ousted`, where nobody is to be told."""

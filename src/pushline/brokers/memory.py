@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from pushline.brokers.base import Counts, Holder, Receive
+from pushline.brokers.base import Counts, Holder, Ousted, Receive, nobody
 from pushline.errors import ConfigError, UnavailableError
 
 APART: Final = "this node is in no cluster"
@@ -36,6 +36,7 @@ class MemoryBroker:
 
     def __init__(self, bus: Bus | None = None) -> None:
         self.counts = Counts()
+        self.ousted: Ousted = nobody
         self.channels: set[bytes] = set()
         self.users: dict[bytes, int] = {}
         self._bus = bus or Bus()
@@ -132,15 +133,24 @@ class MemoryBroker:
         holder = self._bus.holder(user)
         if holder not in (None, instead_of, Holder(self._node, client)):
             return holder
-        self._bus.claims[user] = Holder(self._node, client)
+        self._hold(user, client)
         return None
 
-    async def seize(self, user: bytes, client: str) -> Holder | None:
+    async def seize(self, user: bytes, client: str) -> None:
         """Whoever holds it."""
         self._check()
-        holder = self._bus.holder(user)
-        mine = self._bus.claims[user] = Holder(self._node, client)
-        return holder if holder != mine else None
+        self._hold(user, client)
+
+    def _hold(self, user: bytes, client: str) -> None:
+        holder, mine = self._bus.holder(user), Holder(self._node, client)
+        self._bus.claims[user] = mine
+        if holder is not None and holder != mine:
+            member = self._bus.members[holder.node]
+            asyncio.get_running_loop().call_soon(member.oust, user, holder.client)
+
+    def oust(self, user: bytes, client: str) -> None:
+        """Another has it."""
+        self.ousted(user, client)
 
     def release(self, user: bytes, client: str) -> None:
         """If this client holds it."""

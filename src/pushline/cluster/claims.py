@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
-from pushline.brokers.base import Broker, Holder
+from pushline.brokers.base import Broker
 from pushline.cluster.cluster import Cluster
 from pushline.codecs.cluster_wire import user_of
-from pushline.commands import IsAlive, Replace
+from pushline.commands import IsAlive
 from pushline.connection import Connection
 from pushline.errors import PushlineError
 from pushline.heartbeat import Heartbeat
@@ -17,16 +16,9 @@ from pushline.messages import LIMIT, REPLACED, UNDECIDED
 from pushline.metrics import Metrics
 from pushline.node import Node
 from pushline.sessions import Sessions
-from pushline.wheel import Item, Wheel
+from pushline.wheel import Wheel
 
 log = logging.getLogger(__name__)
-
-ATTEMPTS: Final = 5
-"""To close a connection of another node that has been replaced."""
-PAUSE: Final = 1.0
-"""Seconds between them, and between two looks at the broker."""
-AT_ONCE: Final = 1000
-"""Claims that are looked at together."""
 
 
 class User(NamedTuple):
@@ -44,8 +36,8 @@ class User(NamedTuple):
 class ClaimedSessions(Sessions):
     """Who a user is, is claimed in the Broker, where one connection at a time can have him.
 
-    A login waits for that, and is asked to come again where it cannot be had. What others have
-    claimed while this node was cut off is given up to them when it is back.
+    A login waits for that, and is asked to come again where it cannot be had. Whom another takes
+    the place of is closed, as the Broker says, wherever they are.
     """
 
     def __init__(
@@ -69,13 +61,8 @@ class ClaimedSessions(Sessions):
         self._deciding: dict[str, Connection] = {}
         """Those of the challengers by client_id: they may hold their user already."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reconnects = 0
-        self._look_ticks = wheel.ticks(PAUSE)
-        self._watch = Item()
-        self._watch.slot = None
         node.teach(IsAlive, self._is_alive)
-        node.teach(Replace, self._give_way)
-        self._look()
+        broker.ousted = self._ousted
 
     def left(self, connection: Connection) -> None:
         user = self._claimed.pop(connection, None)
@@ -114,11 +101,9 @@ class ClaimedSessions(Sessions):
 
     async def _seize(self, newer: Connection, user: User) -> None:
         client = self._node.client_id(newer)
-        holder = await self._broker.seize(user.name, client)
+        await self._broker.seize(user.name, client)
         if self._let_in(newer, user, client):
             super()._newest(newer, user.uid, user.utype)
-        if holder is not None:
-            self._run(self._replace(holder, user))
 
     async def _claim(self, newer: Connection, user: User) -> None:
         client = self._node.client_id(newer)
@@ -131,8 +116,6 @@ class ClaimedSessions(Sessions):
             before = holder  # gone, or as good as that; another may have come in
         if self._let_in(newer, user, client):
             self._enter(newer, user.uid, user.utype)
-        if before is not None:
-            self._run(self._replace(before, user))
 
     def _let_in(self, newer: Connection, user: User, client: str) -> bool:
         """False where it has gone in the meantime."""
@@ -141,16 +124,6 @@ class ClaimedSessions(Sessions):
             return False
         self._claimed[newer] = user
         return True
-
-    async def _replace(self, holder: Holder, user: User) -> None:
-        """Close a connection that holds its user no more, wherever it is."""
-        for _ in range(ATTEMPTS):
-            try:
-                await self._cluster.ask(Replace(holder.client, *user))
-                return
-            except PushlineError as error:
-                log.warning("%s is to be closed: %s", holder.client, error)
-                await asyncio.sleep(PAUSE)
 
     # --- what other nodes ask of an older connection --------------------------------------------
 
@@ -165,46 +138,17 @@ class ClaimedSessions(Sessions):
         self._ask((connection,), answer.set_result)
         return answer
 
-    def _give_way(self, command: Replace) -> bool:
-        connection = self._deciding.get(command.client)
-        if connection is None:
-            connection = self._node.find(command.client)
-            if connection is None or not self._has(connection, command.uid, command.utype):
-                return False
-        connection.close(REPLACED)
-        return True
-
     def _has(self, connection: Connection, uid: str, utype: str) -> bool:
         """Nobody has given it another uid since."""
         return not connection.sealed and (connection.uid, connection.utype) == (uid, utype)
 
-    # --- after a time in which others may have claimed what we hold -----------------------------
+    def _ousted(self, name: bytes, client: str) -> None:
+        """Another connection has its user, wherever that is."""
+        newer = self._deciding.get(client)
+        connection = newer or self._node.find(client)
+        if connection is not None and (newer or self._holds(connection, name)):
+            connection.close(REPLACED)
 
-    def _look(self, _: Item | None = None) -> None:
-        self._wheel.schedule(self._watch, self._look_ticks, self._look)
-        reconnects = self._broker.counts.reconnects
-        if reconnects != self._reconnects and self._broker.ready:
-            self._reconnects = reconnects
-            self._run(self._give_up_lost())
-
-    async def _give_up_lost(self) -> None:
-        claims = iter(list(self._claimed.items()))
-        while some := list(islice(claims, AT_ONCE)):
-            try:
-                await self._give_up_lost_of(some)
-            except PushlineError as error:
-                log.warning("who has claimed our users is not known: %s", error)
-                self._reconnects = 0  # look again
-                return
-
-    async def _give_up_lost_of(self, claims: Iterable[tuple[Connection, User]]) -> None:
-        asked = [
-            self._broker.claim(user.name, self._node.client_id(connection), None)
-            for connection, user in claims
-        ]
-        holders = await asyncio.gather(*asked)
-        for (connection, user), holder in zip(claims, holders, strict=True):
-            if holder is not None:
-                connection.close(REPLACED)
-            elif connection.sealed:
-                self._broker.release(user.name, self._node.client_id(connection))
+    def _holds(self, connection: Connection, name: bytes) -> bool:
+        user = self._claimed.get(connection)
+        return user is not None and user.name == name and self._has(connection, *user)

@@ -48,13 +48,13 @@ class Post:
 
         Where the new one does not become ready, the old one stays. Raises AppError, as `take`.
         """
-        old = self._holder
         try:
             child = await self._launch()
         except AppError:
-            if old is not None:
-                old.stay()
+            if self._holder is not None:
+                self._holder.stay()
             raise
+        old = self._holder  # by now: the one of before may have ended, and been followed
         self._hold(child)
         if old is not None:
             await old.stop(self._stop_time)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 from zlib import crc32
 
-from pushline.brokers.base import Counts, Holder, Receive
+from pushline.brokers.base import Counts, Holder, Ousted, Receive, nobody
 from pushline.brokers.redis.endpoint import parse
 from pushline.brokers.redis.shard import Shard
 from pushline.brokers.redis.times import Times
@@ -35,6 +35,7 @@ class RedisBroker:
         if not urls:
             raise ConfigError("there is no URL of a Redis")
         self.counts = Counts()
+        self.ousted: Ousted = nobody
         self.shards = [
             Shard(
                 parse(url),
@@ -43,6 +44,7 @@ class RedisBroker:
                 timeout=timeout,
                 times=times,
                 counts=self.counts,
+                ousted=lambda user, client: self.ousted(user, client),
             )
             for number, url in enumerate(urls)
         ]
@@ -98,8 +100,8 @@ class RedisBroker:
     async def claim(self, user: bytes, client: str, instead_of: Holder | None) -> Holder | None:
         return await self._of(user).claim(user, client, instead_of)
 
-    async def seize(self, user: bytes, client: str) -> Holder | None:
-        return await self._of(user).seize(user, client)
+    async def seize(self, user: bytes, client: str) -> None:
+        await self._of(user).seize(user, client)
 
     def release(self, user: bytes, client: str) -> None:
         self._of(user).release(user, client)

@@ -11,7 +11,7 @@ again has the old one ended before anything else (see lease.py).
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pushline.brokers.base import Counts, Receive
@@ -24,6 +24,8 @@ from pushline.errors import UnavailableError
 log = logging.getLogger(__name__)
 
 VERSION: Final = 1
+NOTICE: Final = b"\xff"
+"""In place of the version, in front of what a script of ours publishes."""
 HEADER: Final = 8
 """Bytes in front of every payload: the version, 0, and the node's 6 bytes."""
 
@@ -31,16 +33,17 @@ HEADER: Final = 8
 class Channels:
     """`prefix` is what the channels of this cluster begin with in Redis.
 
-    `wanted` is what the node wants to have, `stale` the channels that Redis, when it has done all
-    that was written so far, has the other way round.
+    `noticed` is given what a script has published. `wanted` is what the node wants to have, `stale`
+    the channels that Redis, when it has done all that was written so far, has the other way round.
     """
 
-    def __init__(self, prefix: bytes, counts: Counts) -> None:
+    def __init__(self, prefix: bytes, counts: Counts, noticed: Callable[[bytes], object]) -> None:
         self.wanted: set[bytes] = set()
         self.stale: set[bytes] = set()
         self._prefix = prefix
         self._cut = len(prefix)
         self._counts = counts
+        self._noticed = noticed
         self._header = b""
         self._receive: Receive = _nobody
 
@@ -102,13 +105,22 @@ class Channels:
         if header == self._header:
             return  # our own: our clients have it already
         if len(header) < HEADER or header[0] != VERSION:
-            self._counts.strange += 1
+            self._other(message)
             return
         self._counts.received += 1
         try:
             self._receive(channel[self._cut :], message[HEADER:])
         except Exception:
             log.exception("a message of another node could not be taken")
+
+    def _other(self, message: bytes) -> None:
+        if not message.startswith(NOTICE):
+            self._counts.strange += 1
+            return
+        try:
+            self._noticed(message.removeprefix(NOTICE))
+        except Exception:
+            log.exception("a notice could not be taken")
 
     async def subscribers(self, ask: Ask, channels: Sequence[bytes]) -> list[int]:
         """How many other nodes are subscribed to each."""

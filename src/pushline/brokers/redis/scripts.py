@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pushline.brokers.redis.answers import Answer, RefusedError
 from pushline.brokers.redis.link import command
+from pushline.errors import UnavailableError
 
 Ask = Callable[[bytes], Answer]
 Part = bytes | str | int
@@ -34,19 +35,17 @@ class Script:
                 raise
         return await ask(command("EVAL", self._source, *parts))
 
-    def tell(self, ask: Ask, keys: Sequence[bytes], *arguments: Part) -> None:
-        """The same, where nobody waits for it, or is told that it failed."""
+    def tell(
+        self, ask: Ask, keys: Sequence[bytes], *arguments: Part, done: Callable[[], object]
+    ) -> None:
+        """The same, where nobody waits for it; `done` is called if it was."""
         parts = (len(keys), *keys, *arguments)
 
         def answered(answer: Answer) -> None:
-            error = None if answer.cancelled() else answer.exception()
-            if isinstance(error, RefusedError) and error.code == "NOSCRIPT":
-                ask(command("EVAL", self._source, *parts)).add_done_callback(ignore)
+            error = UnavailableError("") if answer.cancelled() else answer.exception()
+            if error is None:
+                done()
+            elif isinstance(error, RefusedError) and error.code == "NOSCRIPT":
+                ask(command("EVAL", self._source, *parts)).add_done_callback(answered)
 
         ask(command("EVALSHA", self._sha, *parts)).add_done_callback(answered)
-
-
-def ignore(answer: Answer) -> None:
-    """Whatever it is: nothing is logged about an error that nobody has taken."""
-    if not answer.cancelled():
-        answer.exception()

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from pushline.brokers.base import Counts, Holder, Receive
+from pushline.brokers.base import Counts, Holder, Ousted, Receive
 from pushline.brokers.redis.answers import Answer
 from pushline.brokers.redis.channels import Channels
-from pushline.brokers.redis.claims import Claims
+from pushline.brokers.redis.claims import Claims, channel_of_notices
 from pushline.brokers.redis.endpoint import Endpoint
 from pushline.brokers.redis.keys import Keys
 from pushline.brokers.redis.lease import Lease, nodes_with_lease
@@ -29,19 +29,20 @@ class Shard:
         timeout: float,
         times: Times,
         counts: Counts,
+        ousted: Ousted,
     ) -> None:
         self.counts = counts
         self._endpoint = endpoint
         self._shape = shape
         self._times = times
         self._keys = Keys(prefix, endpoint.database)
-        self._channels = Channels(self._keys.channel, counts)
         self._presence = Presence(self._keys)
-        self._claims = Claims(self._keys)
+        self._claims = Claims(self._keys, ousted)
+        self._channels = Channels(self._keys.channel, counts, self._claims.noticed)
         self._membership = Membership(endpoint, timeout, times, counts, self)
         self._is_to_flush = False
-        self._are_forgotten = False
-        """The claims, by Redis."""
+        self._are_doubtful = False
+        """Our claims: others may have them by now, or Redis has forgotten them."""
         self.received = self._channels.received
 
     def __str__(self) -> str:
@@ -54,6 +55,7 @@ class Shard:
 
     async def start(self, node: str, receive: Receive) -> None:
         self._channels.start(node, receive)
+        self._channels.subscribe(channel_of_notices(node))
         self._presence.start(node)
         self._claims.start(node)
         lease = Lease(self._keys, node, self._times.lease, self._shape)
@@ -69,8 +71,11 @@ class Shard:
 
     def _no_link(self) -> Answer:
         answer = asyncio.get_running_loop().create_future()
-        answer.set_exception(UnavailableError(f"{self} is not connected"))
+        answer.set_exception(self._not_connected())
         return answer
+
+    def _not_connected(self) -> UnavailableError:
+        return UnavailableError(f"{self} is not connected")
 
     # --- channels -------------------------------------------------------------------------------
 
@@ -108,10 +113,17 @@ class Shard:
     # --- claims ---------------------------------------------------------------------------------
 
     async def claim(self, user: bytes, client: str, instead_of: Holder | None) -> Holder | None:
+        self._check_link()
         return await self._claims.claim(self.ask, user, client, instead_of)
 
-    async def seize(self, user: bytes, client: str) -> Holder | None:
-        return await self._claims.seize(self.ask, user, client)
+    async def seize(self, user: bytes, client: str) -> None:
+        self._check_link()
+        await self._claims.seize(self.ask, user, client)
+
+    def _check_link(self) -> None:
+        """What is never sent need not be taken back."""
+        if self._membership.link is None:
+            raise self._not_connected()
 
     def release(self, user: bytes, client: str) -> None:
         self._claims.release(self.ask, user, client)
@@ -139,28 +151,29 @@ class Shard:
     # --- what Membership says -------------------------------------------------------------------
 
     async def settle(self, link: Link, fresh: bool) -> None:
-        """Subscribe to everything and write everything anew; raises UnavailableError."""
+        """Subscribe to everything and write everything anew; raises UnavailableError.
+
+        First the subscriptions: a claim that is lost from then on is told.
+        """
         self._channels.forget()
         self._presence.is_whole = False
-        await self._claim_again(link, fresh)
+        self._are_doubtful = True
         while (done := self._channels.flush(link)) is not None:
             await done
-        await self.check(link, fresh=False)
+        await self.check(link, fresh)
 
     async def check(self, link: Link, fresh: bool) -> None:
         """Write anew what Redis has forgotten or not taken; whose users are seen has them held."""
         self._presence.is_whole &= not fresh
-        await self._claim_again(link, fresh)
+        self._are_doubtful |= fresh
+        self._claims.release_again(link.ask)
+        if self._are_doubtful:
+            await self._claims.claim_again(link.ask)
+            self._are_doubtful = False
         if not self._presence.is_whole:
             await self._presence.rewrite(link)
         self._changed()
 
-    async def _claim_again(self, link: Link, fresh: bool) -> None:
-        self._are_forgotten |= fresh
-        if self._are_forgotten:
-            await self._claims.restore(link.ask)
-            self._are_forgotten = False
-
     def missed(self) -> int:
-        """The channels that we are subscribed to."""
-        return len(self._channels.wanted)
+        """The channels that we are subscribed to, but that of the notices."""
+        return len(self._channels.wanted) - 1
