@@ -129,12 +129,20 @@ async def test_one_that_hangs_is_ended_and_followed(tmp_path: Path) -> None:
         assert worker.has_said(f"process 0 (pid {pid}) was ended by SIGKILL")
 
 
+BLOCKED = """
+import time
+async def block(client, data):
+    time.sleep({})
+    await said(client, data)
+app.handlers["on_message"] = block
+"""
+
+
 @pytest.mark.parametrize(("settings", "blocked"), [(HANG, 3.0), ({"WORKER_HANG_TIME": "0"}, 7.0)])
 async def test_one_that_is_blocked_for_less_lives_on(
     tmp_path: Path, settings: dict[str, str], blocked: float
 ) -> None:
-    block = f"import time\n@app.after(0.01)\nasync def block():\n    time.sleep({blocked})\n"
-    write_app(tmp_path, "v1", block)
+    write_app(tmp_path, "v1", BLOCKED.format(blocked))
     async with cluster() as among, Supervised(tmp_path, among.register, **settings) as worker:
         (pid,) = worker.children
         (gateway,) = among.gateways
