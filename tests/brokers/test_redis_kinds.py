@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pushline.brokers.redis import RedisBroker
 from pushline.errors import ConfigError, UnavailableError
 from tests.brokers.node_process import NodeProcess
 from tests.brokers.nodes import QUICK, A, B, Node, on_redis, started, until
-from tests.brokers.servers import RedisServer
+from tests.brokers.servers import RedisServer, free_port
 from tests.certificates import Authority
 
 ALLOWED = (
@@ -211,9 +212,22 @@ async def test_sentinels_say_where_the_master_is_and_again_after_a_failover(
 
 
 async def test_where_no_sentinel_knows_the_service_the_start_fails(sentinel: RedisServer) -> None:
-    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/another"
-    with pytest.raises(UnavailableError, match=r"no Sentinel knows a master.*another"):
+    """And says what each has said."""
+    port = free_port()
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port},127.0.0.1:{port}/another"
+    said = (
+        r"no Sentinel knows a master of another "
+        rf"\(127.0.0.1:{sentinel.port}: no such service; 127.0.0.1:{port}: .*refused.*\)$"
+    )
+    with pytest.raises(UnavailableError, match=said) as raised:
         await on_redis(A, url, times=QUICK._replace(join=0)).start()
+    assert len(str(raised.value)) < 300
+
+
+def test_a_redis_that_is_named_twice_is_refused() -> None:
+    url = "redis://127.0.0.1:6379/1"
+    with pytest.raises(ConfigError, match=r"redis://127\.0\.0\.1:6379/1 is named twice"):
+        RedisBroker([url, "redis://127.0.0.1:6379/2", url])
 
 
 async def test_a_sentinel_is_no_redis(sentinel: RedisServer) -> None:

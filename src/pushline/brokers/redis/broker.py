@@ -34,11 +34,15 @@ class RedisBroker:
     ) -> None:
         if not urls:
             raise ConfigError("there is no URL of a Redis")
+        endpoints = [parse(url) for url in urls]
+        for endpoint in endpoints:
+            if endpoints.count(endpoint) > 1:
+                raise ConfigError(f"{endpoint} is named twice: each Redis has a part of its own")
         self.counts = Counts()
         self.ousted: Ousted = nobody
         self.shards = [
             Shard(
-                parse(url),
+                endpoint,
                 f"{number}/{len(urls)}",
                 prefix=prefix,
                 timeout=timeout,
@@ -46,7 +50,7 @@ class RedisBroker:
                 counts=self.counts,
                 ousted=lambda user, client: self.ousted(user, client),
             )
-            for number, url in enumerate(urls)
+            for number, endpoint in enumerate(endpoints)
         ]
 
     @property

@@ -3,6 +3,8 @@
 redis-py does that, and is imported only here: it takes 10 MB, which who has no Sentinel need not.
 """
 
+from typing import Any, cast
+
 from pushline.address import Address
 from pushline.brokers.redis.endpoint import Endpoint
 from pushline.errors import UnavailableError
@@ -30,11 +32,20 @@ async def master_of(endpoint: Endpoint, seconds: float) -> Address:
             **(endpoint.tls or {}),
         },
     )
+    whys = []
     try:
-        host, port = await sentinel.discover_master(endpoint.service)
-    except (RedisError, OSError) as error:
-        raise UnavailableError(f"{endpoint}: no Sentinel knows a master ({error})") from None
+        for address, client in zip(endpoint.addresses, sentinel.sentinels, strict=True):
+            try:
+                masters = cast(dict[str, dict[str, Any]], await client.sentinel_masters())
+            except (RedisError, OSError) as error:
+                whys.append(f"{address}: {error}")
+                continue
+            state = masters.get(endpoint.service)
+            if state and sentinel.check_master_state(state, endpoint.service):
+                return Address(str(state["ip"]), int(state["port"]))
+            whys.append(f"{address}: {'its master is down' if state else 'no such service'}")
     finally:
         for client in sentinel.sentinels:
             await client.aclose()
-    return Address(str(host), int(port))
+    why = f"no Sentinel knows a master of {endpoint.service} ({'; '.join(whys)})"
+    raise UnavailableError(f"{endpoint}: {why}")
