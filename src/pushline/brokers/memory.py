@@ -145,12 +145,8 @@ class MemoryBroker:
         holder, mine = self._bus.holder(user), Holder(self._node, client)
         self._bus.claims[user] = mine
         if holder is not None and holder != mine:
-            member = self._bus.members[holder.node]
-            asyncio.get_running_loop().call_soon(member.oust, user, holder.client)
-
-    def oust(self, user: bytes, client: str) -> None:
-        """Another has it."""
-        self.ousted(user, client)
+            ousted = self._bus.members[holder.node].ousted
+            asyncio.get_running_loop().call_soon(ousted, user, holder.client)
 
     def release(self, user: bytes, client: str) -> None:
         """If this client holds it."""
