@@ -23,7 +23,7 @@ from benchmarks.bench import positive_number
 from benchmarks.processes import UnableError, resident, use_client_core
 from benchmarks.redis_server import RedisServer, redis_server
 from benchmarks.report import machine, number
-from benchmarks.virtual_nodes import Node, Pusher, at_rate, until
+from benchmarks.virtual_nodes import OWN_CHANNELS, Node, Pusher, at_rate, until
 
 NODES, USERS = 100, 10_000
 RATES: Final = (1_000, 3_000, 10_000, 20_000, 30_000)
@@ -108,7 +108,7 @@ class Cluster:
 
     async def _has_channels(self, users: int) -> None:
         """Besides those that all nodes have."""
-        await until(lambda: self.server.channels == 1 + self._count + users)
+        await until(lambda: self.server.channels == 1 + OWN_CHANNELS * self._count + users)
 
     async def _has_present(self, node: Node) -> None:
         key = f"pushline:presence:{node.name}"

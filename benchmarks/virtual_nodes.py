@@ -18,6 +18,8 @@ from pushline.messages import Message
 
 UTYPE = "0"
 PUSH = encode_message(Message(b"x" * 100))
+OWN_CHANNELS = 2
+"""Of each node: for what it is asked, and for its notices. All nodes share a third, EVERYONE."""
 PATIENCE = 60.0
 """Seconds that whatever we wait for may take."""
 

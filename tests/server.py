@@ -55,6 +55,7 @@ class Server:
             [sys.executable, "-m", "pushline", "serve", *self._arguments],
             env=self._environment(),
             cwd=self._cwd or None,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -92,7 +93,8 @@ class Server:
     def wait(self, timeout: float = 10.0) -> int:
         """Its exit code, once it has ended."""
         code = self._process.wait(timeout)
-        self._reader.join()
+        self._reader.join(timeout)
+        assert not self._reader.is_alive(), "a process of the server's has outlived it"
         return code
 
     def kill(self) -> None:

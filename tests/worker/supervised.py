@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,6 +62,8 @@ class Supervised:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if error is not None:
+            print(*self.log, sep="")  # beside what went wrong
         await self.kill()
 
     def start(self) -> None:
@@ -68,6 +71,7 @@ class Supervised:
             [PROGRAM, "worker", "mine:app", *self._flags],
             cwd=self._directory,
             env=self.environment(),
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -113,8 +117,12 @@ class Supervised:
         )
 
     async def kill(self) -> None:
-        """End it at once; its processes see that, and end too."""
+        """End it at once; its processes see that, and end too, also those that a test stopped."""
+        children = self.children if self.code is None else []
         self._process.kill()
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         self._process.wait()
         await until(lambda: not self._reader.is_alive())
 

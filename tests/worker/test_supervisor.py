@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pushline.supervise.channel import BEAT
 from tests.worker.gateways import PATIENCE, Cluster, Gateway, Wire, cluster, until
 from tests.worker.supervised import Supervised, is_alive, write_app
 
@@ -171,6 +172,18 @@ async def test_its_processes_end_with_it_however_it_ends(tmp_path: Path) -> None
         Supervised(tmp_path, among.register, "--processes", "2") as worker,
     ):
         children = worker.children
+        await worker.kill()
+        await until(lambda: not any(map(is_alive, children)))
+
+
+async def test_its_processes_end_with_one_that_has_left_signs_of_life_unread(
+    tmp_path: Path,
+) -> None:
+    write_app(tmp_path, "v1")
+    async with cluster() as among, Supervised(tmp_path, among.register) as worker:
+        children = worker.children
+        worker.signal(signal.SIGSTOP)
+        await asyncio.sleep(2 * BEAT)  # in which there is at least one
         await worker.kill()
         await until(lambda: not any(map(is_alive, children)))
 

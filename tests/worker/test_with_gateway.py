@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.server import Server
 from tests.worker.gateways import PATIENCE, until
-from tests.worker.supervised import Supervised, is_alive, write_app
+from tests.worker.supervised import Supervised, write_app
 
 AT_ONCE = 5
 """Messages of one tab that are under way."""
@@ -221,7 +221,7 @@ async def test_a_process_that_hangs_holds_up_its_own_browsers_only_and_not_for_l
         ):
             assert await answer(places[1 - index], "who") == str(1 - index)
         assert not lost.done()
-        await until(lambda: not is_alive(hung))
+        await until(lambda: worker.has_said(f"process {index} (pid {hung}) was ended by SIGKILL"))
         await places[index].send("who")
         assert (await lost) in {"0", "1"}
         assert (one.close_code, two.close_code) == (None, None)
