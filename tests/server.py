@@ -17,7 +17,7 @@ class Server:
     `cwd` is where it runs.
 
     `websocket`, `text`, `http`, `gateway` and `register` are HOST:PORT once it has started, empty
-    where it has none, `log` what it has written to standard error so far.
+    where it has none, `log` what it has written so far.
     """
 
     def __init__(self, *arguments: str, cwd: str = "", **settings: str) -> None:
@@ -55,8 +55,8 @@ class Server:
             [sys.executable, "-m", "pushline", "serve", *self._arguments],
             env=self._environment(),
             cwd=self._cwd or None,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         self.log = []
@@ -82,6 +82,10 @@ class Server:
         """How many it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - a count, no paths
 
+    def threads(self) -> int:
+        """How many it has."""
+        return len(os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208 - a count, no paths
+
     def resident(self) -> int:
         """Bytes of memory it holds."""
         with open(f"/proc/{self.pid}/statm") as statm:  # noqa: PTH123
@@ -104,9 +108,9 @@ class Server:
         self.wait()
 
     def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as errors:
-            for line in errors:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
                 self.log.append(line)
                 if "Ctrl-C" in line:
                     self._started.set()

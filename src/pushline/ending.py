@@ -1,4 +1,4 @@
-"""The end of a process in which an application may have left threads behind."""
+"""The end of a process in which an application may block the event loop, or threads."""
 
 import logging
 import os
@@ -7,17 +7,19 @@ import time
 
 log = logging.getLogger(__name__)
 
+GRACE = 0.5
+"""Seconds that a process has besides its time to stop before it is ended."""
 LAST_MOMENT = 0.3
-"""Seconds that threads have when all else is over."""
+"""Seconds that what an application still runs has when all else is over."""
 
 
-def end_without_threads(code: int = 0) -> None:
-    """See to it that the process ends soon, whatever an application's threads still do."""
-    threading.Thread(target=_end, args=(code,), name="pushline-end", daemon=True).start()
+def end_within(seconds: float, code: int = 0) -> None:
+    """See to it that the process ends in this time, whatever an application does meanwhile."""
+    threading.Thread(target=_end, args=(seconds, code), name="pushline-end", daemon=True).start()
 
 
-def _end(code: int) -> None:
-    time.sleep(LAST_MOMENT)
-    log.warning("threads of the application still run: ending without them")
+def _end(seconds: float, code: int) -> None:
+    time.sleep(seconds)
+    log.warning("the application still runs: ending without it")
     logging.shutdown()
     os._exit(code)

@@ -37,9 +37,11 @@ from pushline.outbox import Outbox
 from pushline.sessions import Sessions
 from pushline.wheel import TICK, Ticker, Wheel
 
+AFTER = 1.0
+"""Seconds in which all is over after `shutdown.time`."""
 LAST_WORDS = 0.75
-"""Seconds that the last closed connections have for their side of the close: with what the end of
-the process itself takes, all is over a second after `shutdown.time`."""
+"""Seconds of them that the last closed connections have for their side of the close; the rest is
+for the end of the process itself."""
 LAST_HANDLERS = 0.25
 """Seconds that an application's last handlers have in any case, and then `on_stop` again; they
 share what is left of the time for the closes."""
@@ -53,6 +55,11 @@ def _address_of(config: Config) -> int | None:
     if address is None or not address.port:
         return None
     return int(IPv4Address(address.host)) << 16 | address.port
+
+
+def stop_time(config: Config) -> float:
+    """Seconds that a process takes to stop, at most."""
+    return config.shutdown.time + AFTER
 
 
 class Service:

@@ -76,9 +76,7 @@ def test_every_command_that_serves_names_an_application_of_the_page(tmp_path: Pa
     assert served == ["app:app", "slow:app"]
 
 
-def test_the_first_application_answers_and_hears_of_the_end(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_first_application_answers_and_hears_of_the_end(tmp_path: Path) -> None:
     with serving(tmp_path, "app:app") as server:
         with connect(server.websocket, "/?name=alice") as alice:
             alice.send_text("hi")
@@ -87,7 +85,7 @@ def test_the_first_application_answers_and_hears_of_the_end(
             assert alice.close_code() == 1000
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
-    assert "alice has gone: 1000" in capfd.readouterr().out
+    assert "alice has gone: 1000 \n" in server.log
 
 
 def test_who_has_no_name_is_refused(tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ async def do_as_told(client: Client, data: str) -> None:
             await client.send("x" * 65_536)
     elif data == "block the loop":
         time.sleep(1)  # noqa: ASYNC251 - as told
+    elif data == "block the loop for ever":
+        await client.send("blocking")
+        await asyncio.sleep(0.1)  # sent
+        time.sleep(3600)  # noqa: ASYNC251 - as told
     await client.send(f"{client.id} {data}")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pushline.ending import GRACE, LAST_MOMENT
+from pushline.service import AFTER
 from tests.browser import Browser, connect
 from tests.faults.apps import BLOCKED
 from tests.faults.back_end import BackEnd, push_line
@@ -16,6 +18,8 @@ from tests.faults.unharmed import IN_TIME, unharmed, wait_until
 from tests.server import Server
 
 MANY = 20
+SLACK = 1.0
+"""Seconds within which what is due is seen to have happened."""
 LOGGED = 8
 """Fewer than are logged of one kind in a second."""
 
@@ -105,6 +109,31 @@ def test_a_thread_that_blocks_does_not_hold_up_the_end() -> None:
         browser.disconnect()
         assert server.wait() == 0
         assert time.monotonic() - began < BLOCKED - 1
+
+
+def test_a_loop_that_is_blocked_does_not_hold_up_the_end_for_long() -> None:
+    app = "tests.faults.apps:asynchronous"
+    with Server(app, SHUTDOWN_TIME="1") as server, connect(server.websocket) as browser:
+        browser.login("alice")
+        assert ask(browser, "block the loop for ever") == "blocking"
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert 1 < time.monotonic() - began < 1 + AFTER + GRACE + SLACK
+        assert any("the application still runs" in line for line in server.log)
+
+
+def test_a_second_signal_ends_a_blocked_loop_at_once() -> None:
+    with Server("tests.faults.apps:asynchronous") as server, connect(server.websocket) as browser:
+        browser.login("alice")
+        assert ask(browser, "block the loop for ever") == "blocking"
+        before = server.threads()
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: server.threads() > before)  # it has been seen
+        began = time.monotonic()
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        assert time.monotonic() - began < LAST_MOMENT + SLACK
 
 
 def test_a_server_can_be_stopped_while_its_application_starts() -> None:

@@ -4,15 +4,17 @@ import asyncio
 import logging
 import signal
 import sys
+from itertools import chain, repeat
+from types import FrameType
 
 import uvloop
 
 from pushline.app.application import App
 from pushline.app.load import load_app
 from pushline.config import Config
-from pushline.ending import LAST_MOMENT, end_without_threads
+from pushline.ending import GRACE, LAST_MOMENT, end_within
 from pushline.serve.banner import banner, opened
-from pushline.service import Service
+from pushline.service import Service, stop_time
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,13 @@ def serve(config: Config, descriptors: int) -> int:
     app = load_app(config.app.load) if config.app.load else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, app, descriptors))
-        end_without_threads()
+        end_within(LAST_MOMENT)
     return 0
 
 
 async def _serve(config: Config, app: App | None, descriptors: int) -> None:
     service = Service(config, app)
-    stopped = _on_signals()
+    stopped = _on_signals(stop_time(config) + GRACE)
     signalled = asyncio.ensure_future(stopped.get())
     if not await _started(service, signalled):
         return
@@ -60,8 +62,17 @@ async def _started(service: Service, signalled: "asyncio.Future[signal.Signals]"
     return False
 
 
-def _on_signals() -> "asyncio.Queue[signal.Signals]":
+def _on_signals(seconds: float) -> "asyncio.Queue[signal.Signals]":
+    """The signals that come. `seconds` after the first one the process is gone, and soon after the
+    second, also where an application blocks the event loop: handlers run in between its steps."""
     received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    left = chain((seconds,), repeat(LAST_MOMENT))
+
+    def take(number: int, _frame: FrameType | None) -> None:
+        end_within(next(left))
+        loop.call_soon_threadsafe(received.put_nowait, signal.Signals(number))
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+        signal.signal(number, take)
     return received

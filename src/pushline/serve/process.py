@@ -5,14 +5,11 @@ import sys
 from dataclasses import replace
 
 from pushline.app.load import load_app
-from pushline.config import Config, load
-from pushline.service import Service
+from pushline.config import load
+from pushline.service import Service, stop_time
 from pushline.supervise.process import Job, run
 
 log = logging.getLogger(__name__)
-
-AFTER = 1.0
-"""Seconds in which all is over after `shutdown.time`."""
 
 
 class ServeProcess:
@@ -44,11 +41,6 @@ class ServeProcess:
     def end(self) -> None:
         if self._service is not None:
             self._service.stop()
-
-
-def stop_time(config: Config) -> float:
-    """Seconds that a process takes to stop, at most."""
-    return config.shutdown.time + AFTER
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pushline.config import Config
 from pushline.listeners.sockets import hold
 from pushline.serve.banner import banner
-from pushline.serve.process import stop_time
+from pushline.service import stop_time
 from pushline.supervise.channel import Task
 from pushline.supervise.child import Plan, directory
 from pushline.supervise.places import of_server

@@ -17,7 +17,7 @@ import uvloop
 
 from pushline.config import Config
 from pushline.config.sources import Name
-from pushline.ending import LAST_MOMENT, end_without_threads
+from pushline.ending import LAST_MOMENT, end_within
 from pushline.errors import PushlineError
 from pushline.logs import configure
 from pushline.supervise.channel import BEAT, STAY, Channel, Report, Task
@@ -97,9 +97,9 @@ def _live(work: Work, channel: Channel) -> None:
         try:
             runner.run(_work(work, channel))
         except BaseException:
-            end_without_threads(NOT_STARTED)
+            end_within(LAST_MOMENT, NOT_STARTED)
             raise
-        end_without_threads()
+        end_within(LAST_MOMENT)
 
 
 async def _work(work: Work, channel: Channel) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushline.config.sources import Name
+from pushline.ending import GRACE
 from pushline.errors import AppError
 from pushline.supervise.channel import Task
 from pushline.supervise.child import Plan, start
@@ -18,9 +19,6 @@ from pushline.supervise.places import Place
 from pushline.supervise.post import Post
 
 log = logging.getLogger(__name__)
-
-GRACE = 0.5
-"""Seconds that a process has besides its time to stop before it is ended."""
 
 Signals = asyncio.Queue[signal.Signals]
 

@@ -16,6 +16,8 @@ from pushline.errors import ConfigError, PushlineError, UnavailableError
 
 log = logging.getLogger(__name__)
 
+GOODBYE: Final = 0.5
+"""Seconds, at most, that a Redis which is ill holds up the end of a node."""
 STEADY: Final = 5.0
 """Seconds after which a connection that was lost is no reason to wait longer for the next."""
 
@@ -77,11 +79,12 @@ class Membership:
         link, self.link = self.link, None
         if link is not None and self._lease is not None:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(min(self._timeout, GOODBYE)):
                     await self._lease.give_up(link)
                     await link.ask(command("RESET"))  # not subscribed any more, from this moment
             except (UnavailableError, TimeoutError) as error:
-                log.warning("%s: the others will miss this node only later (%s)", link, error)
+                why = str(error) or "no answer in time"
+                log.warning("%s: the others will miss this node only later (%s)", link, why)
             await link.close()
 
     # --- joining --------------------------------------------------------------------------------
