@@ -41,6 +41,27 @@ def speak(connection: Connection) -> None:
     connection.seen = connection.keeper.wheel.now
 
 
+def test_who_rests_is_pinged_and_not_closed(
+    keeper: Keeper, heartbeat: Heartbeat, watched: Connection
+) -> None:
+    heartbeat.rest(watched)
+    keeper.advance(3 * SILENCE)
+    assert pings(watched) == 3
+    assert keeper.closes == []
+    heartbeat.start(watched)
+    keeper.advance(SILENCE + PONG)
+    assert keeper.closes == [(watched, NO_PONG)]
+
+
+def test_who_rests_and_is_not_pinged_is_left_alone(keeper: Keeper) -> None:
+    heartbeat = Heartbeat(keeper.wheel, ping=0, pong=PONG, timeout=TIMEOUT)
+    connection = keeper.log_in("uid1")
+    heartbeat.start(connection)
+    heartbeat.rest(connection)
+    keeper.advance(3 * TIMEOUT)
+    assert (pings(connection), keeper.closes, keeper.wheel.items()) == (0, [], [])
+
+
 def test_the_silent_is_pinged_then_closed_then_gone(keeper: Keeper, watched: Connection) -> None:
     """A dead peer is gone after `heartbeat.ping` + `heartbeat.pong` and a tick."""
     keeper.advance(SILENCE - 1)

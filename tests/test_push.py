@@ -73,11 +73,12 @@ def test_a_push_goes_to_those_who_are_named(server: Server, alice: Browser, bob:
             pushline("push", "alice", "bob", '{"n": 2}', TEXT_LISTEN=server.text),
             called("push", "nobody", "bob", '{"n": 3}', TEXT_LISTEN=server.text),
             called("push", "--utype", "7", "alice", '{"n": 4}', TEXT_LISTEN=server.text),
+            called("push", "nobody", "--utype", "7", "alice", "--text", server.text, '{"n": 5}'),
         ]
-        assert outcomes == [OK] * 4
+        assert outcomes == [OK] * 5
         assert got(alice) == [{"uid": "alice", "n": 1}, {"uid": ["alice", "bob"], "n": 2}]
         assert [message["n"] for message in got(bob)] == [2, 3]
-        assert got(other) == [{"uid": "alice", "utype": "7", "n": 4}]
+        assert [message["n"] for message in got(other)] == [4, 5]
 
 
 def test_a_push_to_all_goes_to_everyone_of_its_type(

@@ -18,6 +18,7 @@ class Heartbeat:
         self._silence = wheel.ticks(ping or timeout) if ping or timeout else 0
         self._pong = wheel.ticks(pong)
         # One bound method for all connections: each of its own would be 64 bytes.
+        self._pings = ping > 0
         self._when_silent: Due = self._ask if ping else self._end
         self._check_silence: Due = self._check
         self._check_pong: Due = self._check_answer
@@ -27,9 +28,15 @@ class Heartbeat:
         if self._silence:
             self._wheel.schedule(connection, self._silence, self._check_silence)
 
-    def stop(self, connection: Connection) -> None:
-        """Expect no sign of life until it is started again."""
-        self._wheel.cancel(connection)
+    def rest(self, connection: Connection) -> None:
+        """Expect no sign of life until it is started again.
+
+        A peer that is gone is still noticed, where pings are sent: writing to it fails.
+        """
+        if self._pings:
+            self._wheel.schedule(connection, self._silence, self._ping_only)
+        else:
+            self._wheel.cancel(connection)
 
     def _check(self, connection: Connection) -> None:
         silent = self._wheel.now - connection.seen
@@ -37,6 +44,10 @@ class Heartbeat:
             self._when_silent(connection)
         else:
             self._wheel.schedule(connection, self._silence - silent, self._check_silence)
+
+    def _ping_only(self, connection: Connection) -> None:
+        connection.ping()
+        self.rest(connection)
 
     def _ask(self, connection: Connection) -> None:
         connection.ping()

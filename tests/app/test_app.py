@@ -384,6 +384,24 @@ def test_while_its_queue_is_full_a_client_is_not_taken_for_dead(app: App) -> Non
         assert browser.close_code() == 3012  # and then it counts again
 
 
+def test_while_its_queue_is_full_a_client_that_dies_is_noticed(app: App, seen: Seen) -> None:
+    @app.on_message
+    async def message(client: Client, data: str) -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            seen.append(data)
+
+    settings = {"APP_QUEUE": "2", "HEARTBEAT_PING": "0.1", "HEARTBEAT_PONG": "0.1"}
+    with serving(app, **settings) as server:
+        with server.connect() as browser:
+            flood(browser, 1000)
+            wait_until(lambda: bool(server.process.call(lambda: len(desk_of(server)))))
+        assert server.process.call(lambda: len(server.process.service.hub.connections)) == 1
+        wait_until(lambda: not server.process.call(lambda: server.process.service.metrics.open))
+        assert seen == []  # whoever hangs goes on doing so
+
+
 def test_a_client_that_is_closed_while_paused_ends_in_order(app: App, seen: Seen) -> None:
     let_go = threading.Event()
 

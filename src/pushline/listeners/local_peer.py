@@ -98,7 +98,7 @@ class LocalPeer:
     def pause_reading(self) -> None:
         """Read nothing more from it, and expect no sign of life."""
         self._connection.pause_reading()
-        self._heartbeat.stop(self._connection)
+        self._heartbeat.rest(self._connection)
 
     def resume_reading(self) -> None:
         if not self._connection.sealed:

@@ -216,7 +216,7 @@ class Roster:
             return
         if not route.paused:
             route.connection.pause_reading()
-            self._heartbeat.stop(route.connection)
+            self._heartbeat.rest(route.connection)
         route.paused |= why
 
     def resume(self, route: Route, why: int) -> None:
