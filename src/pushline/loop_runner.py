@@ -38,8 +38,8 @@ class LoopRunner:
         if _running_loop() is self._loop:
             coroutine.close()
             raise AppError(
-                "`sync` would wait for its own event loop: in async code it is "
-                "`await gateway.send_to_uid(...)`, without `sync`"
+                "`sync` would wait for its own event loop: in async code it is the same call "
+                "without `sync`, awaited: `await client.send(...)`, `await gateway.send_to_uid(...)`"
             )
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

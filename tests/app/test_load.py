@@ -42,7 +42,7 @@ def test_a_module_of_a_package_is_found(here: Path) -> None:
         ("import nothing_like_it", "made:app", "No module named 'nothing_like_it'"),
         ("1 / 0", "made:app", "ZeroDivisionError"),
         ("raise SystemExit(3)", "made:app", "SystemExit(3)"),
-        ("def f(:", "made:app", "SyntaxError"),
+        ("def f(:", "made:app", "/made.py:1: invalid syntax"),
         (
             "from pushline import App\napp = App()\n@app.every(-1)\ndef f(): ...",
             "made:app",

@@ -389,6 +389,11 @@ def test_on_a_phone_the_people_come_and_go_with_a_button(
         choose(phone, "Tom")
         until(lambda: not drawer.is_displayed())
         assert phone.text("target-text") == "To Tom only"
+        for name in ("drawer-close", "backdrop"):
+            phone.element("people-button").click()
+            until(lambda: drawer.rect["x"] == 75)
+            phone.run(f"document.getElementById('{name}').click()")
+            until(lambda: not drawer.is_displayed())
 
 
 def test_it_logs_no_error_and_loads_nothing_but_its_three_files(

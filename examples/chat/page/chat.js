@@ -462,7 +462,7 @@ function named(event) {
 $("room").textContent = `Room ${room}`;
 $("emoji").append(...EMOJI.split(" ").map(emojiButton));
 $("people-button").onclick = () => openDrawer(true);
-$("backdrop").onclick = () => openDrawer(false);
+$("drawer-close").onclick = $("backdrop").onclick = () => openDrawer(false);
 $("emoji-button").onclick = () => showEmoji($("emoji").hidden);
 $("target-off").onclick = () => writeTo(null);
 $("below").onclick = toEnd;

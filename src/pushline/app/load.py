@@ -43,4 +43,10 @@ def _imported(module_name: str) -> object:
         raise
     except (Exception, SystemExit) as error:
         log.exception("%s cannot be imported", module_name)
-        raise AppError(f"{module_name} cannot be imported: {error!r}") from error
+        raise AppError(f"{module_name} cannot be imported: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    return repr(error)
