@@ -232,7 +232,8 @@ async def test_a_node_that_has_the_redises_in_another_order_does_not_start(
     urls = [f"{shared_redis.url}/{number}" for number in range(3)]
     a = on_redis(A, *urls, prefix="shape:")
     async with started(a):
-        for others in (urls[::-1], urls[:2], urls[:1], urls * 2):
+        more = [f"{shared_redis.url}/3"]
+        for others in (urls[::-1], urls[:2], urls[:1], urls + more):
             with pytest.raises(ConfigError, match="the same Redises in the same order"):
                 await on_redis(B, *others, prefix="shape:").start()
         assert a.broker.ready

@@ -1,9 +1,12 @@
 """One process of a worker among gateways: its links, its end, and what goes over them."""
 
 import asyncio
+import gc
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -428,17 +431,69 @@ async def test_a_wrong_key_is_said_to_be_one(caplog: pytest.LogCaptureFixture) -
             await until(lambda: "is its key" in caplog.text)
 
 
-async def test_a_handler_that_does_not_end_is_left_behind() -> None:
+async def test_one_that_is_refused_is_not_said_to_be_connected_again_and_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    app, _ = echo()
+    async with cluster() as among:
+        (gateway,) = among.gateways
+        connected = f"gateway 127.0.0.1:{gateway.port}: connected"
+        gateway.at_once = lambda wire: wire.writer.close()
+        async with working(app, among):
+            await until(lambda: len(gateway.wires) == 2)
+            assert caplog.messages.count(connected) == 1  # at first nothing is known yet
+            gateway.at_once = None
+            await until(lambda: caplog.messages.count(connected) == 2)
+            assert gateway.workers
+        assert caplog.text.count("is its key") == 1
+
+
+async def test_a_register_that_hangs_beside_another_is_no_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READY", 0.2)
+    app, _ = echo()
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        for join in ("{there},{hung}", "{gone},{there},{hung}"):
+            async with cluster() as among:
+                ports = {"hung": f"127.0.0.1:{hung.getsockname()[1]}", "gone": "127.0.0.1:1"}
+                joined = join.format(there=among.register, **ports)
+                async with working(app, among, REGISTER_JOIN=joined):
+                    await among.gateways[0].worker()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def test_a_gateway_that_hangs_while_we_leave_is_named(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ", 0.2)
+    app, _ = echo()
+    async with cluster() as among, working(app, among):
+        wire = await among.gateways[0].worker()
+        wire.connect()
+        await until(lambda: wire.frames)
+        cast(asyncio.Transport, wire.writer.transport).pause_reading()
+    assert f"gateway 127.0.0.1:{among.gateways[0].port} does not end its side: what it still sends is lost" in caplog.text
+
+
+async def test_a_handler_that_does_not_end_is_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with cluster() as among, slow(among) as (app, worker):
         wire = await among.gateways[0].worker()
         wire.connect()
         wire.say("one")
+        wire.say("two")
+        wire.say("three")
         await until(lambda: app.begun == ["one"])
         now = asyncio.get_running_loop().time
         began = now()
         await worker.stop(1)
         assert now() - began < 1.5
         assert app.begun == ["one", "stopped"]
+        assert "1 handlers still run, and 2 events wait for them" in caplog.text
 
 
 async def test_who_was_to_follow_and_did_not_come_is_not_waited_for(

@@ -51,6 +51,10 @@ class Desk:
         self._metrics.app_errors[event] += 1
         log.exception(f"{event} failed: %r", client)
 
+    def waiting(self) -> int:
+        """Events behind those that are being handled."""
+        return sum(len(inbox) for inbox in self.busy)
+
     def oldest(self) -> "Inbox | None":
         """Whose handler has been running the longest."""
         return min(self.busy, key=lambda inbox: inbox.since, default=None)
@@ -71,6 +75,9 @@ class Inbox:
         self._desk = desk
         self._events: deque[Any] | None = None  # for memory: while there are none
         self._paused = False
+
+    def __len__(self) -> int:
+        return len(self._events or ())
 
     def put(self, message: str | bytes) -> None:
         """A message came."""

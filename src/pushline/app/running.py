@@ -70,7 +70,8 @@ class Running(Item):
                 while tasks := self.tasks():
                     await asyncio.wait(tasks)
         except TimeoutError:
-            log.warning("%d handlers still run: ending without them", len(self.tasks()))
+            late = "%d handlers still run, and %d events wait for them: ending without these"
+            log.warning(late, len(self.tasks()), self.desk.waiting())
         try:
             async with asyncio.timeout(seconds):
                 await self._event("on_stop")

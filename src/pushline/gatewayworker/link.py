@@ -207,8 +207,8 @@ class Link(asyncio.Protocol):
     def _end(self, error: Exception | None) -> ClientError:
         if self._heard == NEVER and self.loop.time() - self._greeted < DOUBT:
             return RejectedError(
-                f"{self} ended the connection at our greeting: is its key (gateway.secret; "
-                "PHP's secretKey) another than ours?"
+                f"{self} ended the connection at our greeting: is its key (gateway.secret, PHP's "
+                "secretKey) another than ours, or has it all its gateway.connections?"
             )
         if error is not None:
             return UnavailableError(f"{self}: the connection was lost ({_why(error)})")

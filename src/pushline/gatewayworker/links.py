@@ -8,7 +8,7 @@ from typing import Final
 
 from pushline.address import Address
 from pushline.errors import ClientError, RejectedError, UnavailableError
-from pushline.gatewayworker.link import Link
+from pushline.gatewayworker.link import DOUBT, Link
 from pushline.gatewayworker.pipeline import again
 from pushline.gatewayworker.register_client import REFUSED, RegisterClient
 from pushline.gatewayworker.role import Role, place_of
@@ -87,10 +87,18 @@ class KnownGateway:
             self._links.forget(self)
 
     def _opened(self, link: Link) -> None:
+        refused = isinstance(self.error, RejectedError)
         self.link, self.error = link, None
-        log.info("gateway %s: connected", self.address)
+        if refused:  # a worker is told nothing: it was taken if the link has not been ended by then
+            self._links.loop.call_later(DOUBT, self._say_connected, link)
+        else:
+            self._say_connected(link)
         if self._links.role.on_open is not None:
             self._links.role.on_open(link)
+
+    def _say_connected(self, link: Link) -> None:
+        if link.error is None:
+            log.info("gateway %s: connected", self.address)
 
     def _lost(self, link: Link, taken: bool) -> None:
         """`taken`: the gateway had let us in."""
@@ -164,14 +172,14 @@ class Links:
         take half of the time at most, so that some is left for the gateways.
         """
         if not self.told:
-            waits = [register.wait(seconds) for register in self._registers]
-            lists = asyncio.gather(*waits, return_exceptions=True)
+            waits = [asyncio.ensure_future(_error(each, seconds)) for each in self._registers]
             try:
-                await asyncio.wait((lists,), timeout=seconds / 2 if len(waits) > 1 else None)
+                await asyncio.wait(waits, timeout=seconds / 2 if len(waits) > 1 else None)
                 if not self.told:
-                    raise self._not_told(await lists)
+                    raise self._not_told(await asyncio.gather(*waits))
             finally:
-                lists.cancel()
+                for wait in waits:
+                    wait.cancel()
 
     def _not_told(self, errors: Iterable[object]) -> ClientError:
         refused = all(register.reason == REFUSED for register in self._registers)
@@ -198,3 +206,12 @@ class Links:
             if place_of(address) not in self.known and not self.stopped:
                 self.known[place_of(address)] = KnownGateway(address, self)
         self.told = True
+
+
+async def _error(register: RegisterClient, seconds: float) -> ClientError | None:
+    """Why it has given no list in that time, if it has not."""
+    try:
+        await register.wait(seconds)
+    except UnavailableError as error:
+        return error
+    return None

@@ -17,8 +17,8 @@ from pushline.sockets import UNACKNOWLEDGED, give_up, notice_the_dead
 log = logging.getLogger(__name__)
 
 REFUSED: Final = (
-    "ended the connection at once, which is how a wrong key is answered "
-    "(register.secret, PHP's secretKey)"
+    "ended the connection at once, which is how a wrong key is answered (register.secret, PHP's "
+    "secretKey), or a connection over register.connections"
 )
 LOST: Final = "has ended the connection"
 

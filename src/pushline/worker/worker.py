@@ -27,7 +27,7 @@ READY: Final = 5.0
 HANDED_OVER: Final = 0.2
 """Seconds in which a gateway that has another process in our place has said so."""
 READ: Final = 2.0
-"""Seconds for a gateway to end a link of which we have ended our side."""
+"""Seconds that a gateway has in any case to end a link of which we end our side."""
 LAST: Final = 0.1
 """The share of the time to stop that is left for the last handlers, and then for on_stop."""
 PROBE: Final = 0.1
@@ -189,6 +189,7 @@ class Worker:
 
     async def _take_leave(self, seconds: float) -> None:
         """Get no more events: read the links to their end, which the gateways make."""
+        end = self._loop.time() + seconds
         lines = [*self._reach.lines.values()]
         if any(self._clients[line.link] and not line.link.ours for line in lines):
             await self._handled(seconds)  # what PHP's send behind that is lost: as little as can be
@@ -196,11 +197,16 @@ class Worker:
             await _done([line.read for line in lines], HANDED_OVER)
         staying = [line for line in lines if not line.read.done()]
         if staying:
-            await _done([asyncio.ensure_future(line.written()) for line in staying], READ)
+            end = max(end, self._loop.time() + READ)
+            writing = [asyncio.ensure_future(line.written()) for line in staying]
+            await _done(writing, (end - self._loop.time()) / 2)
             self._reach.close()
             for line in staying:
                 line.end()
-            await _done([line.read for line in staying], READ)
+            await _done([line.read for line in staying], end - self._loop.time())
+            for line in staying:
+                if not line.read.done():
+                    log.warning("%s does not end its side: what it still sends is lost", line.link)
             self._reach.go_on()
 
     async def _handled(self, seconds: float) -> None:
