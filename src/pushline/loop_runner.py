@@ -38,8 +38,8 @@ class LoopRunner:
         if _running_loop() is self._loop:
             coroutine.close()
             raise AppError(
-                "`sync` would wait for its own event loop: in async code the same call goes without "
-                "`sync`, and is awaited, as in `await client.send(...)`"
+                "`sync` would wait for its own event loop: in async code the same call goes "
+                "without `sync`, and is awaited, as in `await client.send(...)`"
             )
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

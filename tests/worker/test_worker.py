@@ -475,7 +475,8 @@ async def test_a_gateway_that_hangs_while_we_leave_is_named(
         wire.connect()
         await until(lambda: wire.frames)
         cast(asyncio.Transport, wire.writer.transport).pause_reading()
-    assert f"gateway 127.0.0.1:{among.gateways[0].port} does not end its side: what it still sends is lost" in caplog.text
+    hung = f"gateway 127.0.0.1:{among.gateways[0].port}"
+    assert f"{hung} does not end its side: what it still sends is lost" in caplog.text
 
 
 async def test_a_handler_that_does_not_end_is_left_behind(
