@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from benchmarks.arguments import positive_number
 from benchmarks.fairness import prober_is_favoured
 from benchmarks.measure import Measure, Plan, Result
 from benchmarks.measures import MEASURES
@@ -50,12 +51,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=names, help="this one; repeatable")
     parser.add_argument("--markdown", action="store_true", help="the table of docs/performance.md")
     return parser
-
-
-def positive_number(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -19,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.bench import positive_number
+from benchmarks.arguments import positive_number
 from benchmarks.processes import UnableError, resident, use_client_core
 from benchmarks.redis_server import RedisServer, redis_server
 from benchmarks.report import machine, number

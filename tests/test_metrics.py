@@ -15,7 +15,7 @@ LINE = re.compile(
 
 
 def lines(metrics: Metrics, **gauges: tuple[float, str]) -> list[str]:
-    text = metrics.text(gauges)
+    text = metrics.text(gauges, {})
     assert text.endswith("\n")
     return text[:-1].split("\n")
 
@@ -95,6 +95,15 @@ def test_further_gauges_are_told_with_their_help() -> None:
         "# HELP pushline_lag How late.",
         "# TYPE pushline_lag gauge",
         "pushline_lag 0.5",
+    ]
+
+
+def test_so_are_further_counters() -> None:
+    told = Metrics().text({}, {"gaps": (3, "How often.")})
+    assert told.splitlines()[-3:] == [
+        "# HELP pushline_gaps_total How often.",
+        "# TYPE pushline_gaps_total counter",
+        "pushline_gaps_total 3",
     ]
 
 

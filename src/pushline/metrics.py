@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+Described = Mapping[str, tuple[float, str]]
+"""Values with their help, by name."""
 BY_PEER = "client"
 """In place of a close code where it was the client that ended."""
 
@@ -29,9 +31,11 @@ class Metrics:
         self.app_errors: Counter[str] = Counter()
         """Handlers of the application that raised, by event."""
 
-    def text(self, gauges: dict[str, tuple[float, str]]) -> str:
-        """The text format of Prometheus; `gauges` are further values with their help by name."""
+    def text(self, gauges: Described, counters: Described) -> str:
+        """The text format of Prometheus, with these besides."""
         lines = [*self._counters(), *self._gauges()]
+        for name, (value, help_text) in counters.items():
+            lines += _counter(name, value, help_text)
         for name, (value, help_text) in gauges.items():
             lines += _gauge(name, value, help_text)
         return "\n".join(lines) + "\n"
@@ -56,7 +60,7 @@ class Metrics:
         yield from _labelled("closed", "code", self.closed, "WebSocket connections closed.")
 
 
-def _counter(name: str, value: int, help_text: str) -> Iterator[str]:
+def _counter(name: str, value: float, help_text: str) -> Iterator[str]:
     yield from _head(f"{name}_total", "counter", help_text)
     yield f"pushline_{name}_total {value}"
 

@@ -31,7 +31,7 @@ from pushline.listeners.websocket import WebSocketListener
 from pushline.listeners.workers import Workers
 from pushline.memory import Garbage, keep_large_blocks_apart
 from pushline.messages import SHUTDOWN
-from pushline.metrics import Metrics
+from pushline.metrics import Described, Metrics
 from pushline.node import Node
 from pushline.outbox import Outbox
 from pushline.sessions import Sessions
@@ -227,7 +227,8 @@ class Service:
                     self._ticker.worst_lag,
                     "How late the latest tick of the last one to two minutes was.",
                 ),
-            }
+            },
+            self._cluster_counters(),
         )
 
     def _new_broker(self) -> Broker | None:
@@ -393,20 +394,25 @@ class Service:
                 return
             await asyncio.sleep(self.wheel.tick)
 
-    def _cluster_gauges(self) -> dict[str, tuple[float, str]]:
-        """Of the broker's counts, which only grow; none where there is no cluster."""
+    def _cluster_gauges(self) -> Described:
+        if self.broker is None or self.cluster is None:
+            return {}
+        return {
+            "broker_ready": (int(self.broker.ready), "Whether this node is one of its cluster."),
+            "broker_waiting": (len(self.cluster.backlog), "Others' messages for slow readers."),
+        }
+
+    def _cluster_counters(self) -> Described:
         if self.broker is None or self.cluster is None:
             return {}
         counts = self.broker.counts
         return {
-            "broker_ready": (int(self.broker.ready), "Whether this node is one of its cluster."),
-            "broker_published": (counts.published, "Messages for other nodes, so far."),
-            "broker_failed": (counts.failed, "Those that may not have been sent."),
-            "broker_doubtful": (self.cluster.pushes.doubtful, "Of pushes that somebody got."),
-            "broker_received": (counts.received, "Messages of other nodes, so far."),
+            "broker_published": (counts.published, "Messages for other nodes."),
+            "broker_failed": (counts.failed, "Of these, may not have been sent."),
+            "broker_doubtful": (self.cluster.pushes.doubtful, "Pushes ok, but maybe not to all."),
+            "broker_received": (counts.received, "Messages of other nodes."),
             "broker_strange": (counts.strange, "Messages of another version, dropped."),
-            "broker_dropped": (self.cluster.backlog.dropped, "Those there was no room for."),
-            "broker_waiting": (len(self.cluster.backlog), "Those that wait for slow readers."),
+            "broker_dropped": (self.cluster.backlog.dropped, "Messages that had no room."),
             "broker_reconnects": (counts.reconnects, "How often Redis was connected to again."),
             "broker_gaps": (counts.gaps, "How often others' messages may have been missed."),
         }

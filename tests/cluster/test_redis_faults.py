@@ -79,7 +79,7 @@ def test_redis_is_killed_and_comes_back_with_nothing_in_it(
         back_ends(*pair) as doors,
     ):
         all_is_well(pair, view, doors)
-        reconnects = [server.metrics()["broker_reconnects"] for server in pair]
+        reconnects = [server.metrics()["broker_reconnects_total"] for server in pair]
         redis_server.kill()
         wait_until(lambda: not any(map(ready, pair)))
         back_at = time.monotonic() + seconds
@@ -93,7 +93,7 @@ def test_redis_is_killed_and_comes_back_with_nothing_in_it(
                     pass
         redis_server.start()
         all_is_well(pair, view, doors)
-        assert [server.metrics()["broker_reconnects"] for server in pair] == [
+        assert [server.metrics()["broker_reconnects_total"] for server in pair] == [
             before + 1 for before in reconnects
         ]
         for browser, uid, door in ((one, "one", doors[1]), (two, "two", doors[0])):
@@ -139,12 +139,12 @@ def test_redis_hangs_and_nothing_queues_without_bound(
 def _resident_after_burst(server: Server, door: BackEnd) -> int:
     """Pushes to somebody who is at this node: each is answered at once, and published. None of them
     is sent: they have all failed when the memory is read."""
-    failed = server.metrics()["broker_failed"]
+    failed = server.metrics()["broker_failed_total"]
     lines = (push_line("reader", data=KIBIBYTE) + b"\n") * PORTION
     for _ in range(BURST // PORTION):
         door.send(lines)
         assert [door.answer() for _ in range(PORTION)] == [True] * PORTION
-    wait_until(lambda: server.metrics()["broker_failed"] >= failed + BURST)
+    wait_until(lambda: server.metrics()["broker_failed_total"] >= failed + BURST)
     return server.resident()
 
 

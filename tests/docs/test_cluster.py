@@ -10,6 +10,7 @@ import pytest
 
 from pushline.brokers.redis.endpoint import parse
 from pushline.config import KEYS, load
+from pushline.errors import ConfigError
 from tests.brokers.servers import RedisServer, free_port
 from tests.browser import connect
 from tests.commands import called
@@ -106,7 +107,13 @@ def test_the_file_for_all_nodes_is_a_configuration(tmp_path: Path) -> None:
     assert tomllib.loads(toml)
     path = tmp_path / "pushline.toml"
     path.write_text(toml, "utf-8")
-    assert load(path, {}, {}).broker.urls == ("redis://redis.internal:6379",)
+    (secrets,) = (block for block in blocks(PAGE, "sh") if block.startswith("# /etc/"))
+    environ = dict(line.split("=") for line in secrets.splitlines()[1:])
+    with pytest.raises(ConfigError):
+        load(path, {}, {})
+    found = load(path, environ, {})
+    assert found.broker.urls == ("redis://redis.internal:6379",)
+    assert (found.auth_mode, found.text.secret) == ("token", environ["PUSHLINE_TEXT_SECRET"])
 
 
 def test_every_url_is_one() -> None:

@@ -1,10 +1,13 @@
 """docs/gatewayworker.md: its commands are run as they stand, but for the ports, beside real PHP."""
 
+import contextlib
 import json
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,18 @@ def test_one_process_is_everything(folder: Path, ports: Ports) -> None:
                 SyncGatewayClient(ports.here(REGISTER), secret="another").get_all_uid_list()
             there = {f"pushline_{name.partition('{')[0]}" for name in server.metrics()}
             assert names <= there
+
+
+def test_its_servers_stand_side_by_side(folder: Path) -> None:
+    taken: list[str] = []
+    with contextlib.chdir(folder):
+        for heading in ("The Register", "A Gateway", "Several Gateways"):
+            line = commands(section(PAGE, heading))[0]
+            shown = tomllib.loads(called("config", *shlex.split(line)[2:]).output)
+            found = [table["listen"] for table in shown.values() if table.get("listen")]
+            taken += chain(*([each] if isinstance(each, str) else each for each in found))
+    assert {REGISTER, "127.0.0.1:5678", "127.0.0.1:2300", "127.0.0.1:2301"} < {*taken}
+    assert len({*taken}) == len(taken)
 
 
 def test_the_keys_are_asked_for(folder: Path, ports: Ports) -> None:

@@ -68,8 +68,11 @@ def test_the_recorded_calls_have_the_recorded_answers_and_effects() -> None:
     with recorded() as gateway, gateway.worker() as worker:
         browsers = {name: gateway.browse() for name in CLIENTS}
         assert len(worker.events(2 * len(CLIENTS))) == 8
-        for call in RECORDED["calls"]:
+        calls = RECORDED["calls"]
+        assert len(calls) == 47
+        for call in calls:
             replay(gateway, worker, browsers, call)
+        assert worker.settle() == []
         assert set(browsers) == {"A", "B"}
         for browser in browsers.values():
             browser.disconnect()
@@ -81,7 +84,7 @@ def replay(gateway: Gateway, worker: Peer, browsers: dict[str, Browser], call: C
         client.send(request)
         for reply in flow(call, "gateway", "reply"):
             assert client.exactly(len(reply)) == reply, call["call"]
-        client.settle()
+        assert client.settle() == []
     for name, expected in expected_of(call).items():
         if browser := browsers.get(name):
             assert [*heard(browser)] == expected, call["call"]
@@ -150,6 +153,7 @@ def test_a_recorded_worker_lives_as_it_did() -> None:
         (end,) = (from_our_ports(event, browser) for event in events)
         browser.disconnect()
         assert worker.exactly(len(end)) == end
+        assert worker.settle() == []
         assert commands == []
 
 

@@ -1,4 +1,4 @@
-"""A cluster within one process: the nodes share a Bus. For tests, and for a node that is alone."""
+"""A cluster within one process, for tests: the nodes share a Bus."""
 
 import asyncio
 from collections.abc import Sequence
