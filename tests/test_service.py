@@ -18,6 +18,7 @@ from tests.certificates import Authority
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.unharmed import wait_until
 from tests.in_process import TICK, InProcess, configured
+from tests.ports import free_address
 
 PUSH = push_line("uid1")
 RESET = struct.pack("ii", 1, 0)
@@ -38,13 +39,6 @@ def text_port(service: Service) -> BackEnd:
 def page(service: Service) -> Browser:
     """A browser on its first port."""
     return connect(str(service.websocket[0]))
-
-
-def free_port() -> str:
-    """Free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def is_open(address: str) -> bool:
@@ -124,7 +118,7 @@ def is_demo(service: Service) -> bool:
 
 @pytest.mark.parametrize("section", ["TEXT", "WEBSOCKET", "HTTP"])
 def test_where_a_port_is_taken_it_says_which_and_gives_up_the_others(section: str) -> None:
-    ports = {f"{each}_LISTEN": free_port() for each in ("TEXT", "WEBSOCKET", "HTTP")}
+    ports = {f"{each}_LISTEN": free_address() for each in ("TEXT", "WEBSOCKET", "HTTP")}
     taken = ports.pop(f"{section}_LISTEN")
     host, _, port = taken.rpartition(":")
     with (
@@ -255,7 +249,7 @@ def test_whoever_speaks_no_tls_there_gets_no_page(secure: InProcess) -> None:
 def test_a_certificate_that_does_not_serve_is_said_before_any_port_is_open(
     authority: Authority,
 ) -> None:
-    text = free_port()
+    text = free_address()
     with InProcess(
         configured(
             WEBSOCKET_CERTIFICATE=authority.certificate,

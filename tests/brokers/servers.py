@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -10,13 +9,9 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from tests.ports import free_port
+
 READY = ("Ready to accept connections", "monitor master", "Sentinel ID is")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class RedisServer:

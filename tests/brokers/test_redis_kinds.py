@@ -11,8 +11,9 @@ from pushline.brokers.redis import RedisBroker
 from pushline.errors import ConfigError, UnavailableError
 from tests.brokers.node_process import NodeProcess
 from tests.brokers.nodes import QUICK, A, B, Node, on_redis, started, until
-from tests.brokers.servers import RedisServer, free_port
+from tests.brokers.servers import RedisServer
 from tests.certificates import Authority
+from tests.ports import free_port
 
 ALLOWED = (
     "+hello +auth +select +reset +subscribe +unsubscribe +publish +pubsub|numsub +eval +evalsha "

@@ -10,7 +10,8 @@ from pushline.brokers.base import Holder
 from pushline.errors import ConfigError, UnavailableError
 from tests.brokers.node_process import CHANNEL, CLIENT, USER, NodeProcess
 from tests.brokers.nodes import PATIENCE, PATIENT, QUICK, A, B, Node, on_redis, started, until
-from tests.brokers.servers import RedisServer, free_port
+from tests.brokers.servers import RedisServer
+from tests.ports import free_port
 
 MINE = "0" * 20
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.servers import RedisServer, free_port
+from tests.brokers.servers import RedisServer
 from tests.browser import Browser, connect
 from tests.commands import called
 from tests.deploy.test_containers import DEPLOY
 from tests.faults.unharmed import wait_until
+from tests.ports import free_port
 from tests.server import Server
 
 PROGRAM = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"

@@ -3,13 +3,13 @@
 import contextlib
 import re
 import shlex
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests import commands
+from tests.ports import free_port
 from tests.server import Server
 
 PHP = Path(__file__).parents[1] / "gatewayworker" / "php"
@@ -31,8 +31,7 @@ class Ports:
 
     def _of(self, port: str) -> str:
         if port not in self._free:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self._free[port] = str(free.getsockname()[1])
+            self._free[port] = str(free_port())
         return self._free[port]
 
 

@@ -11,12 +11,13 @@ import pytest
 from pushline.brokers.redis.endpoint import parse
 from pushline.config import KEYS, load
 from pushline.errors import ConfigError
-from tests.brokers.servers import RedisServer, free_port
+from tests.brokers.servers import RedisServer
 from tests.browser import connect
 from tests.commands import called
 from tests.docs.pages import blocks, codes, commands, page, rows, section
 from tests.docs.set_of_parts import Ports, serving
 from tests.faults.unharmed import wait_until
+from tests.ports import free_address
 from tests.server import Server
 
 PAGE = page("cluster.md")
@@ -60,9 +61,9 @@ def test_two_nodes_on_one_machine_act_as_one(tmp_path: Path, redis_server: Redis
 
 def test_several_processes_share_the_ports(tmp_path: Path, redis_server: RedisServer) -> None:
     (command,) = commands(section(PAGE, "Several processes on one machine"))
-    text = f"127.0.0.1:{free_port()}"
+    text = free_address()
     settings = {
-        "WEBSOCKET_LISTEN": f"127.0.0.1:{free_port()}",
+        "WEBSOCKET_LISTEN": free_address(),
         "TEXT_LISTEN": text,
         "HTTP_LISTEN": "",
         "SERVE_CONTROL": str(tmp_path / "control"),

@@ -11,7 +11,7 @@ import pytest
 from pushline.address import Address
 from pushline.errors import ConfigError
 from pushline.listeners.sockets import hold
-from tests.brokers.servers import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

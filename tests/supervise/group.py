@@ -1,14 +1,13 @@
 """`pushline serve --workers N` as a user runs it, and browsers that know their process."""
 
-import random
 import secrets
-import socket
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.brokers.servers import RedisServer
 from tests.browser import Browser, connect
+from tests.ports import free_ports
 from tests.server import Server
 
 APP = """\
@@ -55,7 +54,7 @@ class Group(Server):
     ) -> None:
         self.workers = workers
         self.control = folder / "control"
-        websocket, text, *http = free_ports(workers)
+        websocket, text, *http = free_ports(2 + workers)
         self.prefix = secrets.token_hex(4)
         super().__init__(
             *("mine:app", "--broker", redis.url, "--workers", str(workers), *arguments),
@@ -103,21 +102,3 @@ class Group(Server):
             lines = answer.read().decode().splitlines()
         pairs = (line.partition(" ") for line in lines if not line.startswith("#"))
         return {name.removeprefix("pushline_"): value for name, _, value in pairs}
-
-
-def free_ports(others: int) -> list[int]:
-    """Two, and so many that follow one another: below those that the system gives to clients."""
-    while True:
-        first = random.randrange(20_000, 32_000)
-        ports = range(first, first + 2 + others)
-        if all(map(_is_free, ports)):
-            return [*ports]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as plug:
-        try:
-            plug.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -18,8 +18,9 @@ from tests.browser import CLOSE, Browser, EndedError, RefusedError
 from tests.commands import PATIENCE, PROGRAM, outcome, pushline, start
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.unharmed import wait_until
+from tests.ports import free_port, free_ports
 from tests.server import Server
-from tests.supervise.group import Group, free_ports, process_of, write_app
+from tests.supervise.group import Group, process_of, write_app
 from tests.worker.supervised import is_alive
 
 BROWSERS = 40
@@ -90,7 +91,7 @@ def test_each_process_answers_operators_at_a_port_of_its_own(group: Group) -> No
 
 @pytest.mark.parametrize("which", ["websocket", "text", "http"])
 def test_a_port_that_is_taken_is_an_error(folder: Path, redis: RedisServer, which: str) -> None:
-    with socket.create_server(("127.0.0.1", free_ports(0)[0]), reuse_port=True) as taken:
+    with socket.create_server(("127.0.0.1", free_port()), reuse_port=True) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = {f"{which.upper()}_LISTEN": address}
         with Group(folder, redis, workers=2, **settings) as group:
@@ -207,7 +208,7 @@ def test_a_second_signal_ends_it_at_once(folder: Path, redis: RedisServer) -> No
 
 def test_a_signal_ends_it_while_it_starts(folder: Path, redis: RedisServer) -> None:
     write_app(folder, more="\nimport pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
-    browsers, back_ends = (f"127.0.0.1:{port}" for port in free_ports(0))
+    browsers, back_ends = (f"127.0.0.1:{port}" for port in free_ports(2))
     ports = ("--websocket", browsers, "--text", back_ends)
     server = subprocess.Popen(
         [PROGRAM, "serve", "mine:app", "--workers", "2", "--broker", redis.url, *ports],

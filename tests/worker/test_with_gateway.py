@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.ports import free_address
 from tests.server import Server
 from tests.worker.gateways import PATIENCE, until
 from tests.worker.supervised import Supervised, write_app
@@ -52,8 +53,7 @@ class Set(NamedTuple):
 
 @asynccontextmanager
 async def gateway(**settings: str) -> AsyncIterator[Set]:
-    with socket.create_server(("127.0.0.1", 0)) as plug:
-        register = f"127.0.0.1:{plug.getsockname()[1]}"
+    register = free_address()
     ports = {"GATEWAY_LISTEN": "127.0.0.1:0", "REGISTER_LISTEN": register}
     server = Server(AUTH_MODE="app", REGISTER_JOIN=register, **ports, **settings)
     await asyncio.to_thread(server.start)
