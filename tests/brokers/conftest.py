@@ -3,12 +3,9 @@
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import uvloop
-
-from tests.brokers.servers import RedisServer
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -21,17 +18,3 @@ def no_error_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     gc.collect()
     assert "never retrieved" not in caplog.text
-
-
-@pytest.fixture(scope="session")
-def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One that nobody harms; each test has a prefix of its own there."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """One that a test may kill."""
-    with RedisServer(tmp_path) as server:
-        yield server

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from pushline.brokers.base import Counts
@@ -123,10 +125,15 @@ async def test_at_the_end_all_fail_each_with_an_error_of_its_own() -> None:
     assert (len(answers), counts.failed) == (0, 2)
 
 
-def test_each_pause_may_be_twice_as_long_up_to_a_limit_and_anything_below_it() -> None:
+def test_each_pause_may_be_twice_as_long_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
     backoff = Backoff(0.1, 5)
     for longest in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5):
-        assert 0 <= backoff.wait() <= longest
+        assert backoff.wait() == longest
     backoff.reset()
-    assert backoff.wait() <= 0.1
+    assert backoff.wait() == 0.1
+
+
+def test_pauses_differ() -> None:
+    backoff = Backoff(0.1, 5)
     assert len({backoff.wait() for _ in range(10)}) == 10

@@ -1,7 +1,6 @@
 """Nodes as processes of their own, on a real `redis-server`."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,4 @@ from tests.brokers.servers import RedisServer
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One that nobody harms."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """One that a test may kill."""
-    with RedisServer(tmp_path) as server:
         yield server

@@ -51,6 +51,7 @@ async def world(shared_redis: RedisServer) -> AsyncIterator[World]:
         await cluster.start()
     churn = asyncio.create_task(world.come_and_go())
     yield world
+    assert not churn.done()
     churn.cancel()
     for broker in world.brokers:
         await broker.stop()

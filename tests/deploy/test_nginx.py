@@ -67,12 +67,6 @@ def status(address: str, path: str = "/ready") -> int:
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
 def nodes(redis_server: RedisServer) -> Iterator[list[Server]]:
     with (
         Server("--broker", redis_server.url) as first,
@@ -130,7 +124,8 @@ def test_nobody_is_ready_without_redis(
 ) -> None:
     assert status(proxy) == 200
     redis_server.kill()
-    wait_until(lambda: status(proxy) == 503)
+    wait_until(lambda: [status(node.http) for node in nodes] == [503, 503])
+    assert {status(proxy) for _ in range(20)} == {503}  # also when nginx has seen many of them
     redis_server.start()
     wait_until(lambda: status(proxy) == 200)
 

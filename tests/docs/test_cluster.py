@@ -3,7 +3,6 @@
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ from tests.server import Server
 
 PAGE = page("cluster.md")
 REDIS = "redis://127.0.0.1:6379"
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
-        yield server
 
 
 def serve(command: str, folder: Path, redis_server: RedisServer, **settings: str) -> Server:
