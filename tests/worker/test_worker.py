@@ -494,7 +494,7 @@ async def test_a_handler_that_does_not_end_is_left_behind(
         await worker.stop(1)
         assert now() - began < 1.5
         assert app.begun == ["one", "stopped"]
-        assert "1 handlers still run, and 2 events wait for them" in caplog.text
+        assert "1 handlers still run, and 2 messages wait for them" in caplog.text
 
 
 async def test_who_was_to_follow_and_did_not_come_is_not_waited_for(

@@ -52,8 +52,8 @@ class Desk:
         log.exception(f"{event} failed: %r", client)
 
     def waiting(self) -> int:
-        """Events behind those that are being handled."""
-        return sum(len(inbox) for inbox in self.busy)
+        """Messages behind the events that are being handled."""
+        return sum(inbox.waiting() for inbox in self.busy)
 
     def oldest(self) -> "Inbox | None":
         """Whose handler has been running the longest."""
@@ -76,8 +76,9 @@ class Inbox:
         self._events: deque[Any] | None = None  # for memory: while there are none
         self._paused = False
 
-    def __len__(self) -> int:
-        return len(self._events or ())
+    def waiting(self) -> int:
+        """Messages behind the event that is being handled."""
+        return sum(isinstance(event, str | bytes) for event in self._events or ())
 
     def put(self, message: str | bytes) -> None:
         """A message came."""

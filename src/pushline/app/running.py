@@ -70,7 +70,7 @@ class Running(Item):
                 while tasks := self.tasks():
                     await asyncio.wait(tasks)
         except TimeoutError:
-            late = "%d handlers still run, and %d events wait for them: ending without these"
+            late = "%d handlers still run, and %d messages wait for them: ending without these"
             log.warning(late, len(self.tasks()), self.desk.waiting())
         try:
             async with asyncio.timeout(seconds):
