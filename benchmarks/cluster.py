@@ -1,14 +1,20 @@
 """Two nodes on one Redis: pushes that come in at one and go out at the other."""
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import uvloop
+
 from benchmarks.load import TO_ALL, Found, Load, run, started
 from benchmarks.measure import Plan, Sample, Samples
-from benchmarks.processes import cpu_seconds, descriptors, wait_until
+from benchmarks.processes import UnableError, cpu_seconds, descriptors, wait_until
 from benchmarks.redis_server import RedisServer, redis_server
 from benchmarks.servers import Server, pushline
+from pushline.brokers.redis import RedisBroker
+from pushline.codecs.cluster_wire import channel_of_uid
 
 _THROUGH = "unicast --ws $WS --push $TEXT"
 ALONE = Load(f"{_THROUGH} --conns 1000 --count 5000 --window 1 --pid $PID")
@@ -85,6 +91,26 @@ def _flight(one: Server, two: Server, shorter: int) -> tuple[Found, float]:
 
 def _cpu(*servers: Server) -> float:
     return sum(cpu_seconds(server.pid) for server in servers)
+
+
+def subscribing(plan: Plan) -> Iterator[Sample]:
+    """Seconds in which a node that starts is connected, and subscribed to all of its users."""
+    with redis_server() as redis, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for _ in range(plan.runs):
+            yield Sample(runner.run(_subscribed(redis)))
+
+
+async def _subscribed(redis: RedisServer) -> float:
+    broker = RedisBroker([redis.url])
+    for number in range(ONLINE):
+        broker.subscribe(channel_of_uid(str(number), "0"))
+    began = time.perf_counter()
+    await broker.start("0" * 12, lambda *_: None)
+    seconds = time.perf_counter() - began
+    if redis.channels < ONLINE:
+        raise UnableError("the users' channels are not there")
+    await broker.stop()
+    return seconds
 
 
 def node_memory(plan: Plan) -> Iterator[Sample]:

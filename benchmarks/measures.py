@@ -150,6 +150,14 @@ MEASURES = (
         part="/s",
     ),
     Measure(
+        "cluster-subscribe",
+        "A node that starts with 15,000 users: all subscribed",
+        "s",
+        Target(0.2),
+        cluster.subscribing,
+        ("benchmarks/cluster.py",),
+    ),
+    Measure(
         "cluster-user",
         "User online in a cluster, more than in a single node",
         "KB",

@@ -160,7 +160,7 @@ async def test_plain_code_reaches_the_loop_from_its_thread(keeper: Keeper, node:
     gateway = Gateway()
     gateway.attach(node, LoopRunner(asyncio.get_running_loop(), 10))
     assert await asyncio.to_thread(gateway.sync.get_all_uid_list) == ["uid1"]
-    with pytest.raises(AppError, match="await gateway"):
+    with pytest.raises(AppError, match="without `sync`"):
         gateway.sync.get_all_uid_list()
 
 

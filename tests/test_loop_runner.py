@@ -88,7 +88,7 @@ def test_in_the_loops_own_thread_it_is_refused_and_nothing_is_begun(
         return runner.run(coroutine)
 
     work = thread_of()
-    with pytest.raises(AppError, match="`await gateway"):
+    with pytest.raises(AppError, match="without `sync`"):
         runner.run(inside(work))
     with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
         work.send(None)

@@ -20,6 +20,12 @@ def end_within(seconds: float, code: int = 0) -> None:
 
 def _end(seconds: float, code: int) -> None:
     time.sleep(seconds)
+    saying = threading.Thread(target=_say_so, daemon=True)
+    saying.start()
+    saying.join(LAST_MOMENT)  # nobody may read what we say, or another thread be stuck in saying it
+    os._exit(code)
+
+
+def _say_so() -> None:
     log.warning("the application still runs: ending without it")
     logging.shutdown()
-    os._exit(code)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pushline.brokers.base import Holder
-from pushline.brokers.redis import membership
+from pushline.brokers.redis import RedisBroker, membership
+from pushline.brokers.redis.link import Link
 from pushline.brokers.redis.opening import open_link
 from pushline.errors import UnavailableError
 from tests.brokers.nodes import PATIENT, QUICK, A, B, C, Node, on_redis, started, until
@@ -353,19 +354,53 @@ async def test_who_has_lost_a_user_while_it_was_cut_off_is_told_when_it_is_back(
             assert await a.broker.claim(b"kept", TWO, None) == Holder(B, ONE)
 
 
-async def test_what_redis_has_forgotten_and_another_has_claimed_is_lost(
+async def test_when_redis_has_forgotten_all_the_newest_has_the_user_whoever_is_back_first(
     redis_server: RedisServer,
 ) -> None:
     a, b = on_redis(A, redis_server.url), on_redis(B, redis_server.url)
+
+    async def seized() -> bool:
+        try:
+            await a.broker.seize(b"user", TWO)
+        except UnavailableError:  # Redis does not know the node
+            return False
+        return True
+
     async with started(a, b), redis_server.client() as client:
-        await b.broker.claim(b"user", ONE, None)
+        for times in range(1, 6):
+            await b.broker.seize(b"user", ONE)
+            a.ousted.clear()
+            await asyncio.sleep(random.uniform(0, QUICK.renew))  # whose turn it is next
+            await client.flushall()
+            await until(seized)
+            await until(lambda times=times: len(b.ousted) == times)  # type: ignore[misc]
+            await until(lambda: a.broker.ready and b.broker.ready)
+            assert await b.broker.claim(b"user", "3" * 20, None) == Holder(A, TWO)
+            assert a.ousted == []
+
+
+async def test_writing_anew_may_take_longer_than_the_lease(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = on_redis(A, redis_server.url), on_redis(B, redis_server.url)
+    async with started(a, b), redis_server.client() as client:
+        spread(b, 10)
+        assert isinstance(b.broker, RedisBroker)
+        (shard,) = b.broker.shards
+        check, begun = shard.check, asyncio.Event()
+
+        async def slowly(link: Link, fresh: bool) -> None:
+            begun.set()
+            await check(link, fresh)
+            await asyncio.sleep(2 * QUICK.lease)
+
+        monkeypatch.setattr(shard, "check", slowly)
+        await begun.wait()
         await client.flushall()
-        await a.broker.seize(b"user", TWO)
-        await until(lambda: bool(a.ousted or b.ousted))
-        await until(lambda: a.broker.ready and b.broker.ready)
-        held = Holder(A, TWO) if b.ousted else Holder(B, ONE)
-        assert await b.broker.claim(b"user", "3" * 20, None) == held
-        assert [*a.ousted, *b.ousted] == [(b"user", ONE if b.ousted else TWO)]
+        await until(lambda: is_whole(a, b, 10))
+        await asyncio.sleep(2 * QUICK.lease)
+        assert b.broker.counts.reconnects == 0
+        assert await a.broker.nodes() == (A, B)
 
 
 async def test_who_has_left_while_there_was_no_connection_holds_nothing(

@@ -15,6 +15,8 @@ from tests.browser import DEADLINE
 from tests.core import Keeper, transport_of
 
 TIMES = 300
+AT_ONCE = 1.0
+"""Seconds: less than a question may take where a node that was asked does not answer."""
 HELLO = Message(b"hello")
 
 
@@ -74,3 +76,21 @@ async def test_every_question_has_its_answer_whoever_leaves_meanwhile(world: Wor
         while world.delivered < delivered:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.001)
     assert world.delivered == delivered > 0
+
+
+async def test_a_node_that_stops_keeps_nobody_waiting(shared_redis: RedisServer) -> None:
+    nobody = tuple(f"nobody{number}" for number in range(300))
+    for _ in range(8):
+        world = World(shared_redis.url)
+        one, two = world.clusters
+        await one.start()
+        await two.start()
+        for number in range(1000):
+            world.keeper.log_in(f"u{number}")
+        stopping = asyncio.create_task(world.brokers[1].stop())
+        while not stopping.done():
+            async with asyncio.timeout(AT_ONCE):
+                assert await one.ask(SendToUid(nobody, "0", HELLO)) == Sent(0, nobody)
+                assert await one.ask(ClientsOfUids(("nobody",), "0")) == {"nobody": []}
+                await one.ask(Clients("g"))
+        await world.brokers[0].stop()

@@ -50,7 +50,7 @@ class World(Keeper):
     ) -> None:
         super().__init__(loop)
         self.hub = Hub(count(1).__next__)
-        self.heartbeat = Heartbeat(self.wheel, ping=1000, pong=8, timeout=0)
+        self.heartbeat = Heartbeat(self.wheel, ping=0, pong=8, timeout=1000)
         self.roster = Watched(
             self.wheel, self.heartbeat, wait=WAIT, limit=limit, expected=expected, pings=pings
         )

@@ -1,6 +1,7 @@
 """Where the control sockets of workers and servers are, and what is not one."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,14 @@ def test_what_is_reloaded_is_the_server_where_the_settings_have_one(runtime: Pat
 def test_the_only_one_that_runs_needs_no_name(runtime: Path) -> None:
     with pytest.raises(UnavailableError, match="no worker of yours runs here, and no server"):
         to_reload(of())
-    Path(f"{runtime}serve-1234.sock").touch()
-    assert to_reload(of()).path == Path(f"{runtime}serve-1234.sock")
-    Path(f"{runtime}chat:app.sock").touch()
-    with pytest.raises(ConfigError, match="name one: chat:app, serve-1234"):
-        to_reload(of())
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as worker:
+        for plug, name in ((server, "serve-1234"), (worker, "chat:app")):
+            plug.bind(f"{runtime}{name}.sock")
+        server.listen()  # what was left behind is there, too
+        assert to_reload(of()).path == Path(f"{runtime}serve-1234.sock")
+        worker.listen()
+        with pytest.raises(ConfigError, match="name one: chat:app, serve-1234"):
+            to_reload(of())
 
 
 def test_where_nobody_listens_there_is_no_worker(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
-from pushline.codecs.gateway_frames import OURS, PLAIN, Cmd, Frame, FrameReader, Place, encode_event
+from pushline.codecs.gateway_frames import (
+    OURS,
+    PLAIN,
+    Cmd,
+    Frame,
+    FrameReader,
+    Place,
+    encode,
+    encode_event,
+)
 from tests.worker.world import LIMIT, request
 
 PATIENCE = 20.0
@@ -165,6 +174,8 @@ class Gateway:
                     wire.frames.append(frame)
                     if frame.cmd == Cmd.IS_ONLINE and wire not in self.silent:
                         wire.write(len(self.answer).to_bytes(4) + self.answer)
+                    if frame.cmd == Cmd.LEAVE and wire not in self.silent:
+                        wire.write(encode(Cmd.HANDED_OVER))
         wire.ended = True
         writer.close()
 

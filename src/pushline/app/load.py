@@ -47,6 +47,6 @@ def _imported(module_name: str) -> object:
 
 
 def _told(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {error.msg}"
     return repr(error)

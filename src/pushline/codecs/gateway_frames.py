@@ -33,7 +33,7 @@ BINARY: Final = 0x04
 WHOLE_LISTS: Final = 0x08
 """Flag, ours, of UPDATE_SESSION: a list replaces what is there instead of being merged by index."""
 OURS: Final = 0x08
-"""Flag, ours, of events: this gateway is Pushline's, which takes PAUSE and RESUME."""
+"""Flag, ours, of events: this gateway is Pushline's, which takes PAUSE, RESUME and LEAVE."""
 
 
 class Cmd(IntEnum):
@@ -74,6 +74,9 @@ class Cmd(IntEnum):
     RESUME = 231
     HANDED_OVER = 232
     """Ours, an event: another process has this worker's clients. Answers still come."""
+    LEAVE = 233
+    """Ours: give this worker's clients to others, as it stops. HANDED_OVER is the answer, and who
+    has them then waits for the end of the link."""
 
 
 _EVENTS: Final = frozenset(

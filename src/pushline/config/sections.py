@@ -280,7 +280,7 @@ class Broker:
         PREFIX, "pushline:", "What its keys and channels begin with; another cluster needs another."
     )
     timeout: float = setting(
-        seconds(0.1, 60), 2, "How long a push or a question to other nodes may take."
+        seconds(0.1, 20), 2, "How long a push or a question to other nodes may take."
     )
 
 

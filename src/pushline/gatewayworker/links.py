@@ -149,8 +149,11 @@ class Links:
         """Who has to know the gateways."""
         return ", ".join(f"register {register.address}" for register in self._registers)
 
-    def start(self) -> None:
-        """Begin to ask the Registers, and to open links."""
+    def start(self, known: Sequence[str] = ()) -> None:
+        """Begin to ask the Registers, and to open links: at once to those that are known."""
+        for address in known:
+            self.known[place_of(address)] = KnownGateway(address, self)
+            self.told = True
         for register in self._registers:
             register.start()
 

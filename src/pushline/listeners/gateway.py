@@ -332,6 +332,11 @@ class Link(Paced):
         if (route := self._route(frame)) is not None and route.worker is not None:
             route.worker.roster.resume(route, FULL)
 
+    def _let_go(self, frame: Frame) -> None:
+        if self._worker is not None:
+            self._leave()
+            self.hand_over(ours=True)
+
     def _route(self, frame: Frame) -> Route | None:
         """That of one of this worker's clients."""
         connection = self._listener.node.hub.connections.get(frame.connection_id)
@@ -377,6 +382,7 @@ _LINK: dict[int, Callable[[Link, Frame], None]] = {
     Cmd.CLIENT_CONNECT: Link._greet,
     Cmd.PAUSE: Link._pause,
     Cmd.RESUME: Link._resume,
+    Cmd.LEAVE: Link._let_go,
     Cmd.PING: Link._ping,
 }
 """Commands that are the link's own."""

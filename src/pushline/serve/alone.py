@@ -1,6 +1,7 @@
 """A server in this process: an event loop, signals, and what the terminal shows."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
@@ -71,7 +72,8 @@ def _on_signals(seconds: float) -> "asyncio.Queue[signal.Signals]":
 
     def take(number: int, _frame: FrameType | None) -> None:
         end_within(next(left))
-        loop.call_soon_threadsafe(received.put_nowait, signal.Signals(number))
+        with contextlib.suppress(RuntimeError):  # it is over already
+            loop.call_soon_threadsafe(received.put_nowait, signal.Signals(number))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, take)

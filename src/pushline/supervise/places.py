@@ -1,6 +1,8 @@
 """Where the control sockets are by which `pushline reload` finds what runs."""
 
+import errno
 import os
+import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +62,7 @@ def _checked(place: Place) -> Place:
 
 
 def _the_only_one() -> Path:
-    found = sorted(_directory().glob(f"{_prefix()}*.sock"))
+    found = sorted(filter(_is_listened_at, _directory().glob(f"{_prefix()}*.sock")))
     if not found:
         raise UnavailableError(
             "no worker of yours runs here, and no server with several processes: "
@@ -70,6 +72,13 @@ def _the_only_one() -> Path:
         names = ", ".join(path.name.removeprefix(_prefix()).removesuffix(".sock") for path in found)
         raise ConfigError(f"which of them? give its --config, or name one: {names}")
     return found[0]
+
+
+def _is_listened_at(path: Path) -> bool:
+    """One that was left behind is not."""
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.setblocking(False)
+        return plug.connect_ex(str(path)) != errno.ECONNREFUSED
 
 
 def _default(name: str) -> Path:

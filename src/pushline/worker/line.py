@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from pushline.codecs.gateway_frames import Cmd, encode
 from pushline.commands import Command
 from pushline.errors import ClientError
 from pushline.gateway import Executor
 from pushline.gatewayworker.link import Link
 
 T = TypeVar("T")
+LEAVE: Final = encode(Cmd.LEAVE)
 
 
 class Line:
@@ -80,6 +82,10 @@ class Line:
             self.link.resume_reading()
 
     # --- its end ------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Have a gateway of ours give this worker's clients to others; it goes on answering."""
+        self.write(LEAVE)
 
     def end(self) -> None:
         """Write nothing more: the gateway gives this worker's clients to others, sends what it has

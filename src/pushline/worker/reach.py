@@ -1,6 +1,7 @@
 """What a worker's verbs are carried out by: its links, or a spare way where these do not do."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from pushline.gateway import Executor
 from pushline.gateway.partial import Partial
 from pushline.gatewayworker.link import Link
 from pushline.worker.line import Line
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -72,8 +75,13 @@ class Reach:
             return False
         task = asyncio.ensure_future(self._when_it_may(command))
         self._handed_on.add(task)
-        task.add_done_callback(self._handed_on.discard)
+        task.add_done_callback(self._sent)
         return True
+
+    def _sent(self, task: "asyncio.Task[Any]") -> None:
+        self._handed_on.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("what was left to send is lost: %s", error)
 
     @property
     def _is_left(self) -> bool:

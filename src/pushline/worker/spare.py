@@ -1,7 +1,7 @@
 """A worker as a client: before its links are there, after they are gone, and for questions that
 these do not answer any more."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from pushline.commands import Command
@@ -15,10 +15,14 @@ T = TypeVar("T")
 
 
 class Spare:
-    """An Executor that connects to all gateways when it is first used, until it is stopped."""
+    """An Executor that connects to all gateways when it is first used, until it is stopped.
 
-    def __init__(self, config: Config) -> None:
+    `known` gives those that are known already: they are reached without a Register, too.
+    """
+
+    def __init__(self, config: Config, known: Callable[[], Sequence[str]]) -> None:
         self._config = config
+        self._known = known
         self.partial = Partial()
         self._links: Links | None = None
         self._executor: WireExecutor | None = None
@@ -27,7 +31,7 @@ class Spare:
         """As WireExecutor has it."""
         if self._executor is None:
             self._links = links_of(self._config, client_role(self._config.gateway.secret))
-            self._links.start()
+            self._links.start(self._known())
             self._executor = WireExecutor(self._links, partial=self.partial)
         return self._executor.execute(command)
 

@@ -9,7 +9,7 @@ from pushline.app.application import App
 from pushline.app.running import Running
 from pushline.codecs.gateway_frames import Cmd, Frame, encode
 from pushline.config import Config
-from pushline.errors import ClientError, UnavailableError
+from pushline.errors import AppError, ClientError, RejectedError, UnavailableError
 from pushline.gatewayworker.executor import WireExecutor
 from pushline.gatewayworker.link import Link
 from pushline.gatewayworker.role import Role, worker_greeting
@@ -64,7 +64,7 @@ class Worker:
         )
         on_connect = app.handlers.get("on_connect")
         self._on_connect = on_connect and self.running.handlers.call(on_connect)
-        self._spare = Spare(config)
+        self._spare = Spare(config, self._known)
         self._reach = Reach(self._spare)
         self._clients: dict[Link, Clients] = {}
         self._links = links_of(config, self._role(key, config.gateway.secret))
@@ -80,13 +80,17 @@ class Worker:
             on_end=self._left,
         )
 
+    def _known(self) -> Sequence[str]:
+        """The gateways that there are, as far as we have been told."""
+        return [gateway.address for gateway in self._links.known.values()]
+
     # --- start --------------------------------------------------------------------------------
 
     async def start(self, *, follows: bool = False) -> None:
         """on_start has run, and the gateways that are known by now send events.
 
-        A process that follows another also waits until they have taken it in its place. Raises
-        AppError.
+        A process that follows another also waits until they have taken it in its place, and does
+        not start where it is refused, or no Register says which they are. Raises AppError.
         """
         await self.running.start(self._reach)
         self._reach.open(WireExecutor(self._links, partial=self._reach.partial))
@@ -96,12 +100,26 @@ class Worker:
                 await self._links.settle(READY)
                 await self._links.tried()
                 if follows:
-                    await asyncio.gather(*(link.ask(QUESTION) for link in self._reach.lines))
+                    await self._taken()
         except ClientError as error:
+            if follows:  # who runs has what we have not
+                raise AppError(str(error)) from None
             log.warning("%s; going on without, until it can be reached", error)
         except TimeoutError:
+            if follows and not self._links.told:
+                raise AppError(f"{self._links} does not answer within {READY:g} s") from None
             log.warning("not every gateway answers within %g s; going on without", READY)
         await self._spare.stop()
+
+    async def _taken(self) -> None:
+        """Wait until all gateways that answer have us in the other's place. Raises RejectedError
+        where one does not let us in."""
+        questions = (link.ask(QUESTION) for link in self._reach.lines)
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        errors = [*answers, *(gateway.error for gateway in self._links.known.values())]
+        for error in errors:
+            if isinstance(error, RejectedError):
+                raise error
 
     # --- links --------------------------------------------------------------------------------
 
@@ -197,17 +215,26 @@ class Worker:
             await _done([line.read for line in lines], HANDED_OVER)
         staying = [line for line in lines if not line.read.done()]
         if staying:
-            end = max(end, self._loop.time() + READ)
-            writing = [asyncio.ensure_future(line.written()) for line in staying]
-            await _done(writing, (end - self._loop.time()) / 2)
-            self._reach.close()
-            for line in staying:
-                line.end()
-            await _done([line.read for line in staying], end - self._loop.time())
+            await self._leave(staying, max(end, self._loop.time() + READ))
             for line in staying:
                 if not line.read.done():
                     log.warning("%s does not end its side: what it still sends is lost", line.link)
-            self._reach.go_on()
+
+    async def _leave(self, lines: Sequence[Line], end: float) -> None:
+        """Nobody follows us there: have gateways of ours give our clients to others, who wait until
+        we have finished, and end our side for PHP's."""
+        theirs = [line for line in lines if not line.link.ours]
+        for line in lines:
+            if line.link.ours:
+                line.leave()
+        writing = [asyncio.ensure_future(line.written()) for line in lines]
+        await _done(writing, (end - self._loop.time()) / 2)
+        if theirs:
+            self._reach.close()
+            for line in theirs:
+                line.end()
+        await _done([line.read for line in lines], end - self._loop.time())
+        self._reach.go_on()
 
     async def _handled(self, seconds: float) -> None:
         """Wait until no handler runs, for so long at most."""

@@ -66,6 +66,11 @@ class Channels:
             self.wanted.remove(channel)
             self.stale ^= {channel}
 
+    def unsubscribe_all(self) -> None:
+        """As `unsubscribe`, for each."""
+        for channel in tuple(self.wanted):
+            self.unsubscribe(channel)
+
     def in_force(self, channel: bytes) -> bool:
         """Whether Redis has us subscribed when it comes to what is written next."""
         return (channel in self.wanted) != (channel in self.stale)

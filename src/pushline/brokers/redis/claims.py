@@ -18,6 +18,9 @@ CLAIM: Final = Script(
     """
 local holder = redis.call('GET', KEYS[1])
 local mine, instead, user, notices, notice = unpack(ARGV)
+if not redis.call('ZSCORE', KEYS[2], string.sub(mine, 1, 12)) then
+    return redis.error_reply('UNKNOWN Redis does not know this node yet')
+end
 if holder and holder ~= mine then
     local node, client = string.sub(holder, 1, 12), string.sub(holder, 14)
     if instead ~= '*' and instead ~= holder and redis.call('ZSCORE', KEYS[2], node) then
@@ -30,7 +33,8 @@ return false
 """
 )
 """Make `mine` the holder unless there is one whose node is there, and that is not `instead`; `*` is
-anyone. The answer is who holds it still, or nil; who held it is told, by its node's notices."""
+anyone. The answer is who holds it still, or nil; who held it is told, by its node's notices. A node
+that Redis has forgotten claims nothing until it is there again: others would take it for dead."""
 
 RELEASE: Final = Script(
     """

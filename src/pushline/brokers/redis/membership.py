@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 from pushline.brokers.base import Counts
 from pushline.brokers.redis.answers import RefusedError
@@ -33,6 +34,9 @@ class Home(Protocol):
 
     async def check(self, link: Link, fresh: bool) -> None:
         """The lease was renewed."""
+
+    async def leave(self, link: Link) -> None:
+        """Get nothing more; raises UnavailableError."""
 
     def missed(self) -> int:
         """Of how many channels messages are missed while there is no connection."""
@@ -76,15 +80,17 @@ class Membership:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
-        link, self.link = self.link, None
+        link = self.link
         if link is not None and self._lease is not None:
             try:
                 async with asyncio.timeout(min(self._timeout, GOODBYE)):
+                    await self._home.leave(link)
                     await self._lease.give_up(link)
-                    await link.ask(command("RESET"))  # not subscribed any more, from this moment
+                    await link.ask(command("RESET"))
             except (UnavailableError, TimeoutError) as error:
                 why = str(error) or "no answer in time"
                 log.warning("%s: the others will miss this node only later (%s)", link, why)
+            self.link = None
             await link.close()
 
     # --- joining --------------------------------------------------------------------------------
@@ -114,7 +120,7 @@ class Membership:
         try:
             fresh = await self._lease.take(link)
             self.link = link
-            await self._settle(link, fresh)
+            await self._leased(link, self._home.settle(link, fresh))
         except asyncio.CancelledError:
             self.link = link  # over which `stop` gives the lease up that it may have taken
             raise
@@ -125,16 +131,18 @@ class Membership:
         self._is_settled = self._is_leased = True
         return link
 
-    async def _settle(self, link: Link, fresh: bool) -> None:
+    async def _leased(self, link: Link, work: Coroutine[Any, Any, None]) -> None:
         """It may take longer than the lease lasts: where all come back at once, Redis is busy."""
         assert self._lease is not None  # noqa: S101 - start has set it
-        settling = asyncio.create_task(self._home.settle(link, fresh))
+        task, forgotten = asyncio.create_task(work), False
         try:
-            while not (await asyncio.wait((settling,), timeout=self._times.renew))[0]:
-                await self._lease.take(link)
-            settling.result()
+            while not (await asyncio.wait((task,), timeout=self._times.renew))[0]:
+                forgotten |= await self._lease.take(link)
+            task.result()
         finally:
-            settling.cancel()
+            task.cancel()
+        if forgotten:
+            await self._leased(link, self._home.check(link, fresh=True))
 
     def _say(self, error: PushlineError) -> None:
         if str(error) != self._said:
@@ -167,7 +175,8 @@ class Membership:
     async def _renew(self, link: Link) -> None:
         assert self._lease is not None  # noqa: S101 - start has set it
         try:
-            await self._home.check(link, await self._lease.take(link))
+            fresh = await self._lease.take(link)
+            await self._leased(link, self._home.check(link, fresh))
         except UnavailableError as error:
             self._is_leased = False
             if link.error is None:

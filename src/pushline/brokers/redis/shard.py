@@ -162,6 +162,12 @@ class Shard:
             await done
         await self.check(link, fresh)
 
+    async def leave(self, link: Link) -> None:
+        """Be counted no more. What was asked before can still be answered."""
+        self._channels.unsubscribe_all()
+        while (done := self._channels.flush(link)) is not None:
+            await done
+
     async def check(self, link: Link, fresh: bool) -> None:
         """Write anew what Redis has forgotten or not taken; whose users are seen has them held."""
         self._presence.is_whole &= not fresh
