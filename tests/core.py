@@ -53,7 +53,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.buffered = 0
-        self.aborted = False
+        self.aborted = self.paused = False
         self.when_written: Callable[[], object] | None = None
         """Called within every write."""
 
@@ -69,6 +69,15 @@ class Transport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.buffered
+
+    def is_reading(self) -> bool:
+        return not self.paused
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
 
     def abort(self) -> None:
         self.aborted = True

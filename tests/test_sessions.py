@@ -135,6 +135,14 @@ def test_an_older_that_answers_in_time_stays_and_the_newer_is_refused(
     assert door.metrics.logins == 1
 
 
+def test_an_older_whose_answer_is_not_read_stays(keeper: Keeper, door: Door) -> None:
+    older = door.log_in()
+    older.pause_reading()
+    newer = door.log_in()
+    keeper.advance(1)
+    assert (door.inside(), keeper.closes) == ([older], [(newer, LIMIT)])
+
+
 def test_what_it_said_just_before_is_no_answer(keeper: Keeper, door: Door) -> None:
     """It may have died since, in that same tick."""
     older = door.log_in()

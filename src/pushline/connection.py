@@ -54,6 +54,11 @@ class Connection(Writer):
         """Ask for a sign of life."""
         self.outbox.post(self, PING)
 
+    @property
+    def is_read(self) -> bool:
+        """What the client sends is seen at once: it is not paused."""
+        return self.transport.is_reading()
+
     def pause_reading(self) -> None:
         """Take nothing more from the client."""
         self.transport.pause_reading()

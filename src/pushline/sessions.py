@@ -115,8 +115,11 @@ class Challenge(Item):
             older.ping()
 
     def answered(self) -> bool:
-        """An older connection lives."""
-        return any(not older.sealed and older.seen >= self.since for older in self.olders)
+        """An older connection lives; one that is paused is taken to: its answer cannot be seen."""
+        return any(
+            not older.sealed and (older.seen >= self.since or not older.is_read)
+            for older in self.olders
+        )
 
     def over(self) -> bool:
         """There is nothing left to wait for."""
