@@ -36,6 +36,7 @@ NO_WORKER_FRAME = (CLOSE, b"\x0b\xc3no worker")
 WAIT = "0.4"
 """Seconds for which events wait where a test waits for the end of that."""
 COUNT = encode(Cmd.COUNT_OF_GROUP)
+LEAVE = encode(Cmd.LEAVE)
 
 
 @pytest.fixture
@@ -303,6 +304,34 @@ def test_a_worker_ends_and_its_clients_go_to_another_with_what_they_say_next(
         browser.send_text("hi")
         assert other.event() == "message 1 hi"
     assert gateway.refused() == ({"length": 1} if how == "nonsense" else {})
+
+
+def test_one_of_ours_that_leaves_finishes_before_another_has_its_clients(gateway: Gateway) -> None:
+    with (
+        gateway.worker("App:0", ours=True) as leaving,
+        gateway.browse() as browser,
+        gateway.worker("App:1", ours=True) as other,
+    ):
+        leaving.send(LEAVE)
+        assert leaving.events(3) == ["connect 1", "open 1", "handed over 0"]
+        gateway.wait_for_workers(1)
+        browser.send_text("hi")
+        gateway.wait_for_events(1)
+        leaving.send(send(1, b"done"))
+        assert browser.message() == b"done"
+        assert leaving.ask(COUNT) == 1
+        assert other.settle() == []
+        leaving.say_last()
+        assert leaving.rest() == b""
+        assert other.event() == "message 1 hi"
+
+
+def test_who_is_no_worker_cannot_leave(gateway: Gateway, worker: Peer) -> None:
+    with Peer(gateway.address) as client:
+        client.send(LEAVE)
+        assert client.settle() == []
+    assert gateway.metric("workers") == 1
+    assert gateway.refused() == {}
 
 
 def test_a_worker_that_is_being_ended_has_no_clients_any_more(gateway: Gateway) -> None:

@@ -203,6 +203,10 @@ class Cluster:
         """What the Register was told."""
         return self._register.lines
 
+    def lose_register(self) -> None:
+        """It is gone."""
+        self._register.stop()
+
     async def add(self, *, ours: bool = True) -> Gateway:
         """One gateway more."""
         gateway = Gateway(ours=ours)

@@ -43,6 +43,16 @@ app.handlers["on_message"] = echo
 """
 
 
+COUNTING = """
+import asyncio, random
+async def count(client, data):
+    await asyncio.sleep(random.random() / 20)
+    client.session["n"] = client.session.get("n", 0) + 1
+    await client.send(str(client.session["n"] - 1))
+app.handlers["on_message"] = count
+"""
+
+
 class Set(NamedTuple):
     """A server that browsers reach at `address`, and the Register of its gateway."""
 
@@ -55,7 +65,8 @@ class Set(NamedTuple):
 async def gateway(**settings: str) -> AsyncIterator[Set]:
     register = free_address()
     ports = {"GATEWAY_LISTEN": "127.0.0.1:0", "REGISTER_LISTEN": register}
-    server = Server(AUTH_MODE="app", REGISTER_JOIN=register, **ports, **settings)
+    joined = {"REGISTER_JOIN": register, **settings}
+    server = Server(AUTH_MODE="app", **ports, **joined)
     await asyncio.to_thread(server.start)
     try:
         yield Set(server, f"ws://{server.websocket}", register)
@@ -171,6 +182,54 @@ async def test_a_worker_that_stops_and_another_that_starts_lose_nothing(tmp_path
         await second.kill()
         for tab in made:
             assert [*map(int, tab.heard)] == [*range(tab.said)]
+
+
+async def test_one_of_two_that_stops_finishes_before_the_other_has_its_clients(
+    tmp_path: Path,
+) -> None:
+    """Each answer is how often the session was changed before: in order, and nothing forgotten."""
+    write_app(tmp_path, "v1", COUNTING)
+    other = {"WORKER_CONTROL": str(tmp_path / "other")}
+    async with (
+        gateway() as at,
+        Supervised(tmp_path, at.register) as first,
+        Supervised(tmp_path, at.register, **other),
+        tabs(at.address) as made,
+    ):
+        await all_hear_more(made)
+        first.signal(signal.SIGTERM)
+        assert await first.ended() == 0
+        await all_hear_more(made)
+    for tab in made:
+        assert [*map(int, tab.heard)] == [*range(tab.said)]
+
+
+@pytest.mark.parametrize("why", ["key", "register"])
+async def test_a_reload_that_reaches_no_gateway_disconnects_nobody(
+    tmp_path: Path, why: str
+) -> None:
+    write_app(tmp_path, "v1")
+    settings = tmp_path / "pushline.toml"
+    settings.write_text("gateway.secret = 'right'\n")
+    register = free_address()
+    with Server(REGISTER_LISTEN=register) as there:
+        async with (
+            gateway(REGISTER_JOIN=register, GATEWAY_SECRET="right") as at,
+            Supervised(tmp_path, register, "--config", str(settings)) as worker,
+            connect(at.address) as browser,
+        ):
+            before = await answer(browser, "hi")
+            if why == "key":
+                settings.write_text("gateway.secret = 'wrong'\n")
+            else:
+                there.kill()
+            command = worker.reload()
+            assert await asyncio.to_thread(command.wait, PATIENCE) == 1
+            output, _ = command.communicate()
+            said = {"key": "is its key", "register": f"register {register} cannot be connected to"}
+            assert output.startswith("process 0 stays as it was: ")
+            assert said[why] in output
+            assert await answer(browser, "hi") == before
 
 
 async def test_a_process_that_is_killed_disconnects_nobody(tmp_path: Path) -> None:

@@ -370,14 +370,38 @@ async def test_when_another_has_taken_its_place_it_finishes_over_the_same_link()
         assert len(gateway.wires) == 1
 
 
-async def test_when_it_stops_it_ends_its_links_reads_them_and_sends_the_rest_as_a_client() -> None:
+async def test_when_it_stops_it_leaves_a_gateway_of_ours_and_finishes_over_the_same_link() -> None:
     async with cluster() as among, slow(among) as (app, worker):
         (gateway,) = among.gateways
         wire = await gateway.worker()
         wire.connect()
         wire.say("one")
+        wire.say("two")
         await until(lambda: app.begun == ["one"])
         stopping = asyncio.create_task(worker.stop(10))
+        await until(lambda: wire.frames[-1].cmd == Cmd.LEAVE)
+        assert not wire.ended
+        app.may_go_on.set()
+        await stopping
+        assert app.begun == ["one", "two", "stopped"]
+        assert wire.said() == ["one", "two"]
+        await until(lambda: wire.ended)
+        assert len(gateway.wires) == 1
+
+
+@pytest.mark.parametrize("register", ["there", "gone"])
+async def test_when_it_stops_it_ends_links_to_phps_reads_them_and_sends_the_rest_as_a_client(
+    register: str,
+) -> None:
+    async with cluster(ours=False) as among, slow(among) as (app, worker):
+        (gateway,) = among.gateways
+        wire = await gateway.worker()
+        wire.connect()
+        wire.say("one")
+        await until(lambda: app.begun == ["one"])
+        if register == "gone":
+            among.lose_register()
+        stopping = asyncio.create_task(worker.stop(2))
         await until(lambda: wire.ended)
         app.may_go_on.set()
         await stopping
