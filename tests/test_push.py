@@ -73,7 +73,7 @@ def test_a_push_goes_to_those_who_are_named(server: Server, alice: Browser, bob:
             pushline("push", "alice", "bob", '{"n": 2}', TEXT_LISTEN=server.text),
             called("push", "nobody", "bob", '{"n": 3}', TEXT_LISTEN=server.text),
             called("push", "--utype", "7", "alice", '{"n": 4}', TEXT_LISTEN=server.text),
-            called("push", "nobody", "--utype", "7", "alice", "--text", server.text, '{"n": 5}'),
+            called("push", "-5", "--utype", "7", "-6", "alice", "--text", server.text, '{"n": 5}'),
         ]
         assert outcomes == [OK] * 5
         assert got(alice) == [{"uid": "alice", "n": 1}, {"uid": ["alice", "bob"], "n": 2}]

@@ -67,11 +67,16 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    if rest and (not hasattr(options, "words") or any(word.startswith("-") for word in rest)):
+    if rest and (not hasattr(options, "words") or any(map(_is_option, rest))):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:  # options may stand between the words
         options.words += rest
     return options
+
+
+def _is_option(word: str) -> bool:
+    """A number below 0 is none."""
+    return word.startswith("-") and not word[1:].isdecimal()
 
 
 def _parser() -> argparse.ArgumentParser:
