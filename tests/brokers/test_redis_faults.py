@@ -369,6 +369,7 @@ async def test_when_redis_has_forgotten_all_the_newest_has_the_user_whoever_is_b
     async with started(a, b), redis_server.client() as client:
         for times in range(1, 6):
             await b.broker.seize(b"user", ONE)
+            await until(lambda times=times: times == 1 or bool(a.ousted))  # type: ignore[misc]
             a.ousted.clear()
             await asyncio.sleep(random.uniform(0, QUICK.renew))  # whose turn it is next
             await client.flushall()

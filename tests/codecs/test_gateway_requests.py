@@ -144,7 +144,8 @@ def test_a_frame_is_a_command(request_: Frame, command: Command[Any]) -> None:
 
 def test_every_command_to_a_gateway_is_taken() -> None:
     events = {Cmd.CONNECT, Cmd.MESSAGE, Cmd.CLOSE, Cmd.WEBSOCKET_CONNECT, Cmd.HANDED_OVER}
-    of_links = {Cmd.WORKER_CONNECT, Cmd.CLIENT_CONNECT, Cmd.PING, Cmd.PAUSE, Cmd.RESUME}
+    greetings = {Cmd.WORKER_CONNECT, Cmd.CLIENT_CONNECT}
+    of_links = {*greetings, Cmd.PING, Cmd.PAUSE, Cmd.RESUME, Cmd.LEAVE}
     assert set(REQUESTS.by_command) == set(Cmd) - events - of_links
 
 

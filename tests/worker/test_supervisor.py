@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -466,8 +467,11 @@ async def test_the_one_worker_that_runs_needs_no_name(tmp_path: Path) -> None:
         assert "no worker of yours runs here" in errors
         async with worker:
             assert (await done(worker.reload()))[0] == 0
-            (tmp_path / f"pushline-{os.getuid()}-other:app.sock").touch()
-            code, _, errors = await done(worker.reload())
-            assert code == 2
-            assert "name one: mine:app, other:app" in errors
+            with socket.socket(socket.AF_UNIX) as other:
+                other.bind(str(tmp_path / f"pushline-{os.getuid()}-other:app.sock"))
+                assert (await done(worker.reload()))[0] == 0  # it does not run
+                other.listen()
+                code, _, errors = await done(worker.reload())
+                assert code == 2
+                assert "name one: mine:app, other:app" in errors
             assert (await done(worker.reload("mine:app")))[0] == 0

@@ -56,6 +56,11 @@ class Link(asyncio.Protocol):
     def __str__(self) -> str:
         return f"gateway {self.address}"
 
+    @property
+    def fault(self) -> ClientError | None:
+        """Why it is lost, or will be: the gateway has ended its side."""
+        return self.error or self._ended
+
     # --- from opened to lost ------------------------------------------------------------------
 
     async def open(self, seconds: float) -> bool:

@@ -48,6 +48,11 @@ class KnownGateway:
         else:
             self._unlisted.set()
 
+    @property
+    def fault(self) -> ClientError | None:
+        """Why it has no link, or none that works."""
+        return self.link.fault if self.link is not None else self.error
+
     def current(self) -> Link:
         """Its link; raises UnavailableError or RejectedError where there is none."""
         if self.link is not None:

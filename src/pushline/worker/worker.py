@@ -116,8 +116,7 @@ class Worker:
         where one does not let us in."""
         questions = (link.ask(QUESTION) for link in self._reach.lines)
         answers = await asyncio.gather(*questions, return_exceptions=True)
-        errors = [*answers, *(gateway.error for gateway in self._links.known.values())]
-        for error in errors:
+        for error in (*answers, *(gateway.fault for gateway in self._links.known.values())):
             if isinstance(error, RejectedError):
                 raise error
 
