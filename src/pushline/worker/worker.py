@@ -1,6 +1,7 @@
 """An App among the gateways of its Registers: start, life and end of one process."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -114,11 +115,10 @@ class Worker:
     async def _taken(self) -> None:
         """Wait until all gateways that answer have us in the other's place. Raises RejectedError
         where one does not let us in."""
-        questions = (link.ask(QUESTION) for link in self._reach.lines)
-        answers = await asyncio.gather(*questions, return_exceptions=True)
-        for error in (*answers, *(gateway.fault for gateway in self._links.known.values())):
-            if isinstance(error, RejectedError):
-                raise error
+        await asyncio.gather(*map(_answers, self._reach.lines))
+        for gateway in self._links.known.values():
+            if isinstance(gateway.fault, RejectedError):
+                raise gateway.fault
 
     # --- links --------------------------------------------------------------------------------
 
@@ -251,6 +251,12 @@ class Worker:
         self._reach.close()
         await asyncio.gather(*(line.part(FLUSH if line.is_left else seconds) for line in left))
         self._reach.go_on()
+
+
+async def _answers(link: Link) -> None:
+    """Wait until it does, or has ended."""
+    with contextlib.suppress(ClientError):
+        await link.ask(QUESTION)
 
 
 async def _done(futures: Sequence[asyncio.Future[None]], seconds: float) -> None:
