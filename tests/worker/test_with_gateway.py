@@ -232,6 +232,28 @@ async def test_a_reload_that_reaches_no_gateway_disconnects_nobody(
             assert await answer(browser, "hi") == before
 
 
+async def test_a_reload_that_one_gateway_refuses_loses_nothing_at_the_other(tmp_path: Path) -> None:
+    """It is full: only who is in stays in."""
+    write_app(tmp_path, "v1", COUNTING)
+    async with gateway() as at:
+        full = Server(
+            AUTH_MODE="app",
+            GATEWAY_LISTEN="127.0.0.1:0",
+            GATEWAY_CONNECTIONS="1",
+            REGISTER_JOIN=at.register,
+        )
+        with full:
+            async with Supervised(tmp_path, at.register) as worker:
+                await until(lambda: worker.has_said(f"gateway {full.gateway}: connected"))
+                async with tabs(at.address) as made, tabs(f"ws://{full.websocket}") as others:
+                    command = worker.reload()
+                    assert await asyncio.to_thread(command.wait, PATIENCE) == 1
+                    assert "gateway.connections" in command.communicate()[0]
+                    await all_hear_more([*made, *others])
+    for tab in (*made, *others):
+        assert [*map(int, tab.heard)] == [*range(tab.said)]
+
+
 async def test_a_process_that_is_killed_disconnects_nobody(tmp_path: Path) -> None:
     write_app(tmp_path, "v1", QUICK)
     async with (

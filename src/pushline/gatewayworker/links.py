@@ -145,6 +145,8 @@ class Links:
         self.known: dict[int, KnownGateway] = {}
         self.told = False
         """A Register has said which gateways there are."""
+        self.listed: tuple[str, ...] = ()
+        """Their addresses."""
         self.stopped = False
         self._registers = [
             RegisterClient(address, secret, on_addresses=self._told) for address in registers
@@ -194,6 +196,11 @@ class Links:
         kind = RejectedError if refused else UnavailableError
         return kind("; ".join(map(str, errors)))
 
+    def refusal(self) -> RejectedError | None:
+        """Why a gateway does not let us in, if one does not."""
+        faults = (gateway.fault for gateway in self.known.values())
+        return next((fault for fault in faults if isinstance(fault, RejectedError)), None)
+
     async def tried(self) -> None:
         """Wait until the first attempt to open a link is over for every gateway that is known."""
         for gateway in tuple(self.known.values()):
@@ -208,6 +215,7 @@ class Links:
         """The list of one Register; what counts is what all of them say."""
         lists = [register.addresses or () for register in self._registers]
         listed = dict.fromkeys(address for addresses in lists for address in addresses)
+        self.listed = tuple(listed)
         for gateway in self.known.values():
             gateway.mark(listed=gateway.address in listed)
         for address in listed:

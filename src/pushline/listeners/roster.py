@@ -132,8 +132,8 @@ class Roster:
 
     def leave(self, worker: Worker) -> None:
         """It is gone, or will be: the next event of each of its clients finds another one."""
-        self._wheel.cancel(worker)
         if self.workers.get(worker.key) is worker:
+            self._wheel.cancel(worker)
             del self.workers[worker.key]
         self._move(worker, None)
 
@@ -165,7 +165,10 @@ class Roster:
             route.before += 1
         before.moved += moved
         self._release(before)
-        self._wheel.schedule(before, self._wait_ticks, self._go_on_without)
+        if moved:
+            self._wheel.schedule(before, self._wait_ticks, self._go_on_without)
+        elif not before.moved:
+            self._wheel.cancel(before)
 
     def _go_on_without(self, before: Worker) -> None:
         if any(route in self._held for route in before.moved):

@@ -10,16 +10,17 @@ from pushline.app.application import App
 from pushline.app.running import Running
 from pushline.codecs.gateway_frames import Cmd, Frame, encode
 from pushline.config import Config
-from pushline.errors import AppError, ClientError, RejectedError, UnavailableError
+from pushline.errors import AppError, ClientError, UnavailableError
 from pushline.gatewayworker.executor import WireExecutor
 from pushline.gatewayworker.link import Link
-from pushline.gatewayworker.role import Role, worker_greeting
+from pushline.gatewayworker.role import KNOCK, KNOWN_TO_US, Role, worker_greeting
 from pushline.metrics import Metrics
 from pushline.wheel import Ticker, Wheel
 from pushline.worker.clients import Clients
 from pushline.worker.line import Line
 from pushline.worker.reach import Reach
 from pushline.worker.spare import Spare, links_of
+from pushline.worker.visit import visit
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,6 @@ FLUSH: Final = 0.1
 say that it has it. Ours ends its side then."""
 
 PING: Final = encode(Cmd.PING)
-QUESTION: Final = encode(Cmd.IS_ONLINE)
-"""About nobody: a gateway that answers has taken all that came before it."""
 
 
 class Worker:
@@ -53,6 +52,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.metrics = Metrics()
         self.wheel = Wheel()
+        self._config = config
         settings = config.app
         self.running = Running(
             app,
@@ -83,7 +83,7 @@ class Worker:
 
     def _known(self) -> Sequence[str]:
         """The gateways that there are, as far as we have been told."""
-        return [gateway.address for gateway in self._links.known.values()]
+        return self._links.listed
 
     # --- start --------------------------------------------------------------------------------
 
@@ -91,8 +91,11 @@ class Worker:
         """on_start has run, and the gateways that are known by now send events.
 
         A process that follows another also waits until they have taken it in its place, and does
-        not start where it is refused, or no Register says which they are. Raises AppError.
+        not start where one would not let it in, or no Register says which they are: who runs has
+        what it would not have. Raises AppError.
         """
+        if follows:
+            await visit(self._config, READY)
         await self.running.start(self._reach)
         self._reach.open(WireExecutor(self._links, partial=self._reach.partial))
         self._links.start()
@@ -101,24 +104,14 @@ class Worker:
                 await self._links.settle(READY)
                 await self._links.tried()
                 if follows:
-                    await self._taken()
+                    await asyncio.gather(*map(_knock, self._reach.lines))
         except ClientError as error:
-            if follows:  # who runs has what we have not
-                raise AppError(str(error)) from None
             log.warning("%s; going on without, until it can be reached", error)
         except TimeoutError:
-            if follows and not self._links.told:
-                raise AppError(f"{self._links} does not answer within {READY:g} s") from None
             log.warning("not every gateway answers within %g s; going on without", READY)
         await self._spare.stop()
-
-    async def _taken(self) -> None:
-        """Wait until all gateways that answer have us in the other's place. Raises RejectedError
-        where one does not let us in."""
-        await asyncio.gather(*map(_answers, self._reach.lines))
-        for gateway in self._links.known.values():
-            if isinstance(gateway.fault, RejectedError):
-                raise gateway.fault
+        if follows and (refusal := self._links.refusal()) is not None:
+            raise AppError(str(refusal))
 
     # --- links --------------------------------------------------------------------------------
 
@@ -222,6 +215,8 @@ class Worker:
     async def _leave(self, lines: Sequence[Line], end: float) -> None:
         """Nobody follows us there: have gateways of ours give our clients to others, who wait until
         we have finished, and end our side for PHP's."""
+        unknown = [line.link for line in lines if not line.link.ours]  # or PHP's
+        await _done([asyncio.ensure_future(_knock(link)) for link in unknown], HANDED_OVER)
         theirs = [line for line in lines if not line.link.ours]
         for line in lines:
             if line.link.ours:
@@ -253,10 +248,10 @@ class Worker:
         self._reach.go_on()
 
 
-async def _answers(link: Link) -> None:
-    """Wait until it does, or has ended."""
+async def _knock(link: Link) -> None:
+    """Wait until it answers, or has ended; whose it is, is known then."""
     with contextlib.suppress(ClientError):
-        await link.ask(QUESTION)
+        link.ours |= await link.ask(KNOCK) == KNOWN_TO_US
 
 
 async def _done(futures: Sequence[asyncio.Future[None]], seconds: float) -> None:
