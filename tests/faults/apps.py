@@ -8,6 +8,8 @@ from pushline import App, Client
 
 BLOCKED = 5.0
 """Seconds."""
+BLOCKING = "the loop is blocked\n"
+"""Written to standard error before it is."""
 FLOOD = 1000
 """Messages of 64 KiB that are sent without a pause in between."""
 
@@ -31,8 +33,7 @@ async def do_as_told(client: Client, data: str) -> None:
     elif data == "block the loop":
         time.sleep(1)  # noqa: ASYNC251 - as told
     elif data == "block the loop for ever":
-        await client.send("blocking")
-        await asyncio.sleep(0.1)  # sent
+        print(BLOCKING, end="", file=sys.stderr, flush=True)
         time.sleep(3600)  # noqa: ASYNC251 - as told
     await client.send(f"{client.id} {data}")
 

@@ -1,5 +1,6 @@
 """Handlers of an application that raise, hang or block: nobody else is touched."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from pushline.ending import GRACE, LAST_MOMENT
 from pushline.service import AFTER
 from tests.browser import Browser, connect
-from tests.faults.apps import BLOCKED
+from tests.faults.apps import BLOCKED, BLOCKING
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.crowd import browsers
 from tests.faults.unharmed import IN_TIME, unharmed, wait_until
@@ -111,11 +112,21 @@ def test_a_thread_that_blocks_does_not_hold_up_the_end() -> None:
         assert time.monotonic() - began < BLOCKED - 1
 
 
-def test_a_loop_that_is_blocked_does_not_hold_up_the_end_for_long() -> None:
-    app = "tests.faults.apps:asynchronous"
-    with Server(app, SHUTDOWN_TIME="1") as server, connect(server.websocket) as browser:
+@contextlib.contextmanager
+def blocked(**settings: str) -> Iterator[Server]:
+    """A server whose event loop does nothing any more."""
+    with (
+        Server("tests.faults.apps:asynchronous", **settings) as server,
+        connect(server.websocket) as browser,
+    ):
         browser.login("alice")
-        assert ask(browser, "block the loop for ever") == "blocking"
+        browser.send_text("block the loop for ever")
+        wait_until(lambda: BLOCKING in server.log)
+        yield server
+
+
+def test_a_loop_that_is_blocked_does_not_hold_up_the_end_for_long() -> None:
+    with blocked(SHUTDOWN_TIME="1") as server:
         began = time.monotonic()
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
@@ -124,9 +135,7 @@ def test_a_loop_that_is_blocked_does_not_hold_up_the_end_for_long() -> None:
 
 
 def test_a_second_signal_ends_a_blocked_loop_at_once() -> None:
-    with Server("tests.faults.apps:asynchronous") as server, connect(server.websocket) as browser:
-        browser.login("alice")
-        assert ask(browser, "block the loop for ever") == "blocking"
+    with blocked() as server:
         before = server.threads()
         server.signal(signal.SIGTERM)
         wait_until(lambda: server.threads() > before)  # it has been seen

@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from subprocess import PIPE
 
 import pytest
 
@@ -29,6 +26,7 @@ from tests.browser import (
     dial,
     request,
 )
+from tests.commands import Command, start
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.crowd import Frames, Readers, browsers, sockets
 from tests.faults.unharmed import wait_until
@@ -223,10 +221,9 @@ def test_a_connection_that_waits_for_an_older_one_to_answer_is_told_as_well() ->
 
 def test_a_log_that_nobody_reads_does_not_hold_up_the_end_for_long() -> None:
     text = free_address()
-    command = [sys.executable, "-m", "pushline", "serve", "--websocket", free_address()]
-    settings = os.environ | {"PUSHLINE_SHUTDOWN_TIME": "1"}
+    settings = {"WEBSOCKET_LISTEN": free_address(), "TEXT_LISTEN": text, "SHUTDOWN_TIME": "1"}
     with (
-        subprocess.Popen([*command, "--text", text], stderr=PIPE, env=settings) as process,
+        start("serve", settings=settings) as process,
         dial_when_ready(process, text) as back_end,
     ):
         fill(process)
@@ -241,7 +238,7 @@ def test_a_log_that_nobody_reads_does_not_hold_up_the_end_for_long() -> None:
 
 
 @contextlib.contextmanager
-def dial_when_ready(process: "subprocess.Popen[bytes]", text: str) -> Iterator[socket.socket]:
+def dial_when_ready(process: Command, text: str) -> Iterator[socket.socket]:
     """A back end of a server, which is ended in any case."""
     assert process.stderr is not None
     try:
@@ -253,7 +250,7 @@ def dial_when_ready(process: "subprocess.Popen[bytes]", text: str) -> Iterator[s
         process.kill()
 
 
-def fill(process: "subprocess.Popen[bytes]") -> None:
+def fill(process: Command) -> None:
     """Let nothing more go into what it logs to."""
     pipe = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):

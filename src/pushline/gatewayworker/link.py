@@ -10,7 +10,7 @@ from pushline import sockets
 from pushline.codecs.gateway_frames import OURS, AnswerReader, Frame, LinkReader
 from pushline.errors import BadFrameError, ClientError, RejectedError, UnavailableError
 from pushline.gatewayworker.pipeline import Pipeline
-from pushline.gatewayworker.role import KNOWN_TO_US, Role, place_of
+from pushline.gatewayworker.role import KNOCK, KNOWN_TO_US, Role, place_of
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,13 @@ class Link(asyncio.Protocol):
                 log.warning("%s has not taken the last %d bytes", self, left)
         self.lose(UnavailableError(f"{self}: the link was closed"))
         await self.lost
+
+    async def knock(self) -> None:
+        """Ask whether it is Pushline's; when it has answered, it has taken all that came before.
+
+        Raises ClientError.
+        """
+        self.ours |= await self.ask(KNOCK) == KNOWN_TO_US
 
     def overdue(self, since: float) -> None:
         """A question of that time has no answer, and its time is over.

@@ -160,7 +160,7 @@ class Links:
         """Begin to ask the Registers, and to open links: at once to those that are known."""
         for address in known:
             self.known[place_of(address)] = KnownGateway(address, self)
-            self.told = True
+        self.told = bool(known)
         for register in self._registers:
             register.start()
 

@@ -13,7 +13,7 @@ from pushline.config import Config
 from pushline.errors import AppError, ClientError, UnavailableError
 from pushline.gatewayworker.executor import WireExecutor
 from pushline.gatewayworker.link import Link
-from pushline.gatewayworker.role import KNOCK, KNOWN_TO_US, Role, worker_greeting
+from pushline.gatewayworker.role import Role, worker_greeting
 from pushline.metrics import Metrics
 from pushline.wheel import Ticker, Wheel
 from pushline.worker.clients import Clients
@@ -249,9 +249,9 @@ class Worker:
 
 
 async def _knock(link: Link) -> None:
-    """Wait until it answers, or has ended; whose it is, is known then."""
+    """Wait until it answers, or has ended."""
     with contextlib.suppress(ClientError):
-        link.ours |= await link.ask(KNOCK) == KNOWN_TO_US
+        await link.knock()
 
 
 async def _done(futures: Sequence[asyncio.Future[None]], seconds: float) -> None:

@@ -10,7 +10,7 @@ from pushline.brokers.redis.answers import RefusedError
 from pushline.brokers.redis.backoff import Backoff
 from pushline.brokers.redis.endpoint import Endpoint
 from pushline.brokers.redis.lease import Lease, TakenError
-from pushline.brokers.redis.link import Link, command
+from pushline.brokers.redis.link import Link
 from pushline.brokers.redis.opening import open_link
 from pushline.brokers.redis.times import Times
 from pushline.errors import ConfigError, PushlineError, UnavailableError
@@ -86,11 +86,11 @@ class Membership:
                 async with asyncio.timeout(min(self._timeout, GOODBYE)):
                     await self._home.leave(link)
                     await self._lease.give_up(link)
-                    await link.ask(command("RESET"))
             except (UnavailableError, TimeoutError) as error:
                 why = str(error) or "no answer in time"
                 log.warning("%s: the others will miss this node only later (%s)", link, why)
-            self.link = None
+            finally:
+                self.link = None
             await link.close()
 
     # --- joining --------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Membership:
         try:
             fresh = await self._lease.take(link)
             self.link = link
-            await self._leased(link, self._home.settle(link, fresh))
+            await self._with_lease(link, self._home.settle(link, fresh))
         except asyncio.CancelledError:
             self.link = link  # over which `stop` gives the lease up that it may have taken
             raise
@@ -131,8 +131,9 @@ class Membership:
         self._is_settled = self._is_leased = True
         return link
 
-    async def _leased(self, link: Link, work: Coroutine[Any, Any, None]) -> None:
-        """It may take longer than the lease lasts: where all come back at once, Redis is busy."""
+    async def _with_lease(self, link: Link, work: Coroutine[Any, Any, None]) -> None:
+        """Renew the lease meanwhile: where all come back at once, Redis is busy, and it may take
+        longer than the lease lasts."""
         assert self._lease is not None  # noqa: S101 - start has set it
         task, forgotten = asyncio.create_task(work), False
         try:
@@ -142,7 +143,7 @@ class Membership:
         finally:
             task.cancel()
         if forgotten:
-            await self._leased(link, self._home.check(link, fresh=True))
+            await self._with_lease(link, self._home.check(link, fresh=True))
 
     def _say(self, error: PushlineError) -> None:
         if str(error) != self._said:
@@ -176,7 +177,7 @@ class Membership:
         assert self._lease is not None  # noqa: S101 - start has set it
         try:
             fresh = await self._lease.take(link)
-            await self._leased(link, self._home.check(link, fresh))
+            await self._with_lease(link, self._home.check(link, fresh))
         except UnavailableError as error:
             self._is_leased = False
             if link.error is None:
