@@ -101,6 +101,12 @@ def test_it_warns_where_descriptors_are_few() -> None:
     assert not any("warning" in line for line in shown(configured(), FEW))
 
 
+@pytest.mark.parametrize(("mode", "warnings"), [("open", 1), ("token", 0), ("", 0)])
+def test_it_warns_of_a_secret_that_nobody_is_asked_for(mode: str, warnings: int) -> None:
+    lines = shown(configured(AUTH_SECRET="s3", AUTH_MODE=mode))
+    assert sum("warning: auth.secret is set" in line for line in lines) == warnings
+
+
 # --- descriptors --------------------------------------------------------------------------------
 
 

@@ -57,7 +57,8 @@ class Wire:
             self._send(call.parts)
             return call.answer
         if isinstance(call, Ask):
-            self._send(call.parts)
+            for parts in (call.parts, *call.more):
+                self._send(parts)
             read = [call.read(place, self._answers[place]) for place in self._reached(call.parts)]
             return call.merge(read)
         return self._ask_then_tell(call)

@@ -192,6 +192,13 @@ def test_cookies_are_the_bytes_that_came(header: bytes, cookies: dict[object, ob
     assert get(b"/", b"Cookie: " + header)["cookie"] == cookies
 
 
+def test_a_header_field_with_an_underscore_does_not_pass_for_another() -> None:
+    server = get(b"/", b"X-Real-IP: 10.0.0.1", b"X_Real_IP: 6.6.6.6", b"X_Real-IP: 7.7.7.7")[
+        "server"
+    ]
+    assert server["HTTP_X_REAL_IP"] == "10.0.0.1"
+
+
 def test_header_fields_are_the_bytes_that_came_and_repeated_ones_are_joined() -> None:
     server = get(b"/", b"X-A: Zo\xc3\xab", b"x-b: \xe9", b"X-B: 2", b"Content-Type: \xe9")["server"]
     assert (server["HTTP_X_A"], server["HTTP_X_B"]) == ("Zoë", b"\xe9, 2")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pushline.codecs.gateway_frames import (
     BINARY,
     HEAD,
+    LARGEST,
     PLAIN,
     AnswerReader,
     Cmd,
@@ -24,7 +25,8 @@ from pushline.codecs.gateway_frames import (
     encode_answer,
     encode_event,
 )
-from pushline.errors import BadFrameError
+from pushline.config import Config
+from pushline.errors import BadFrameError, UnsupportedError
 from tests.gatewayworker.recorded import in_calls, in_life
 
 LIMIT = 200
@@ -393,3 +395,16 @@ def test_a_large_frame_in_small_chunks_takes_time_by_its_size_only() -> None:
     started = time.process_time()
     assert len(outcome(commands(16 << 20), chunks).units) == 1
     assert time.process_time() - started < 1  # 0.02; joined at each chunk, it would take 30
+
+
+def test_a_command_is_never_longer_than_gateways_take() -> None:
+    ext = b"x" * 100
+    most = LARGEST - HEAD - len(ext)
+    largest = encode(Cmd.SEND_TO_ALL, ext=ext, body=bytes(most))
+    assert len([*FrameReader(LARGEST).feed(largest)]) == 1
+    with pytest.raises(UnsupportedError, match="10,485,761 bytes"):
+        encode(Cmd.SEND_TO_ALL, ext=ext, body=bytes(most + 1))
+
+
+def test_the_largest_frame_is_what_a_gateway_takes_by_default() -> None:
+    assert Config().gateway.max_frame == LARGEST

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -212,6 +214,17 @@ def test_an_origin_that_is_listed_is_allowed(origin: str | None) -> None:
 def test_any_other_origin_is_forbidden(origin: str) -> None:
     assert not origin_allowed(origin, ALLOWED)
     assert refusal(request(origin=origin), ALLOWED).status == 403
+
+
+def test_nothing_is_kept_of_origins_that_clients_bring() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            assert not origin_allowed(f"https://{'x' * 10_000}.{number}", ALLOWED)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_no_origin_is_allowed_by_what_is_none_itself() -> None:

@@ -122,7 +122,7 @@ def test_a_number_of_too_many_digits(path: Path) -> None:
         ("[mqtt]\n", f"unknown section [mqtt]; the sections are {SECTIONS}"),
         ("listen = 1\n", f"listen stands outside of a section; the sections are {SECTIONS}"),
         ("text = 1\n", f"text stands outside of a section; the sections are {SECTIONS}"),
-        ("[[text]]\n", f"text stands outside of a section; the sections are {SECTIONS}"),
+        ("[[text]]\n", "text is one section, not a list of them: write [text]"),
         ("[text]\nmaxline = 1\n", "unknown key text.maxline; did you mean text.max_line?"),
         ("[text]\n'a\\b\nc' = 1\n", "not valid TOML: "),
         ('[log]\n"a\\nb" = 1\n', "unknown key log.a\\nb; [log] has level"),

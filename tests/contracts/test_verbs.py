@@ -603,6 +603,20 @@ async def test_who_is_online(world: World) -> None:
     assert await gateway.is_uids_online([]) == {}
 
 
+async def test_very_many_names_are_asked_for_in_one_call(world: World) -> None:
+    """Together they are longer than any frame of GatewayWorker's wire."""
+    tab, other, gateway = await connect(world, "u1"), await connect(world, None, "a"), world.gateway
+    names = ["u1", *(f"{number:x>250}" for number in range(43_000)), "a", "u2"]
+    assert [name for name, yes in (await gateway.is_uids_online(names)).items() if yes] == ["u1"]
+    found = await gateway.batch_get_client_id_by_uid(names)
+    assert (list(found), found["u1"], found["u2"]) == (names, [tab.client_id], [])
+    counts = await gateway.batch_get_client_id_count_by_group(names)
+    assert (list(counts), counts["a"], counts["u2"]) == (names, 1, 0)
+    await gateway.send_to_uid(names, "all", exclude=other.client_id)
+    await gateway.send_to_uid(names, "none", exclude=tab.client_id)
+    assert await heard(world, tab, other) == [["all"], []]
+
+
 @of_utypes
 async def test_users_of_another_utype_are_others(world: World) -> None:
     person, shop = await connect(world, "u1", "a"), await connect(world, "u1", "a", "b", utype=1)

@@ -135,8 +135,10 @@ def test_who_is_destroyed_is_gone_without_a_word(gateway: Gateway, client: Peer)
 
 
 def test_whom_nobody_has_is_nobody(gateway: Gateway, client: Peer) -> None:
-    for cmd in (*(5, 7, 8, 12, 13, 20, 21), Cmd.SET_SESSION, Cmd.UPDATE_SESSION):
+    for cmd in (5, 7, 8, 12, 13, 20, 21):
         client.send(encode(cmd, connection_id=77, ext=b"{}"))
+    for cmd in (Cmd.SET_SESSION, Cmd.UPDATE_SESSION):
+        client.send(encode(cmd, connection_id=77, ext=b"a:0:{}"))
     assert client.ask(encode(Cmd.IS_ONLINE, connection_id=77)) == 0
     assert client.ask(encode(Cmd.GET_SESSION, connection_id=77)) is None
     assert gateway.refused() == {}
@@ -454,6 +456,11 @@ LEFT_OUT = [
     (encode(Cmd.JOIN_GROUP, ext=b"a\nb", connection_id=1), "name"),
     (encode(Cmd.SEND_TO_ALL, body=b'O:8:"stdClass":0:{}', flag=0), "serialized"),
     (encode(Cmd.SEND_TO_ALL, body=b"a:9:{", flag=0), "serialized"),
+    *(
+        (encode(cmd, ext=ext, connection_id=1), "serialized")
+        for cmd in (Cmd.SET_SESSION, Cmd.UPDATE_SESSION)
+        for ext in (b"123", b"\x03garbage", b"\xc9", b"{}")
+    ),
 ]
 
 

@@ -107,7 +107,9 @@ def bad_lines(server: Server, kind: str) -> float:
 def test_a_log_line_says_why_and_nothing_that_stood_in_the_line() -> None:
     reasons = {
         b"hello secret": "malformed",
-        b"": "truncated",
+        b"": "json: empty",
+        b'{"secret': "truncated",
+        b'{"secret":"\\ud800"}': "half of a surrogate pair",
         b'["secret"]': "Expected `object`, got `array`",
         b'{"uid":"secret\xff"}': "not UTF-8",
         b'{"uid":"secret\\n"}': "control character",

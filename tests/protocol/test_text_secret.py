@@ -106,11 +106,18 @@ def test_without_the_secret_it_is_fail_and_closed_on_loopback_too(
         assert messages(page) == []
 
 
-def test_an_http_request_without_the_secret_is_cut_off_without_a_word(server: Server) -> None:
+@pytest.mark.parametrize("first", [0, 3])
+def test_an_http_request_without_the_secret_is_cut_off_without_a_word(
+    server: Server, first: int
+) -> None:
+    """Also one of which the first bytes come alone."""
+    request = b"POST / HTTP/1.1\r\n" + RIGHT + PUSH + b"\n"
+    before = server.metrics().get('bad_lines_total{kind="http"}', 0)
     with tab(server, "uid1") as page, BackEnd(server, source=STRANGER) as back_end:
-        back_end.send(b"POST / HTTP/1.1\r\n" + RIGHT + PUSH + b"\n")
+        back_end.trickle(request[:first])
+        back_end.send(request[first:])
         assert back_end.rest() == b""
-        assert server.metrics()['bad_lines_total{kind="http"}'] == 1
+        assert server.metrics()['bad_lines_total{kind="http"}'] == before + 1
         assert messages(page) == []
 
 

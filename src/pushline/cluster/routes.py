@@ -128,9 +128,9 @@ def _sent_to(
     """Who is offline at every node that was asked is offline."""
 
     def merge(answers: Answers) -> Sent:
-        online = {
-            name for part, sent in answers for name in asked(part) if name not in sent.offline
-        }
+        online: set[str] = set()
+        for part, sent in answers:
+            online.update(set(asked(part)).difference(sent.offline))
         delivered = sum(sent.delivered for _, sent in answers)
         return Sent(delivered, tuple(name for name in names if name not in online))
 

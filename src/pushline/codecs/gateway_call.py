@@ -34,7 +34,7 @@ class Tell(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Ask(msgspec.Struct, Generic[T], frozen=True):
-    """One question to each gateway.
+    """One question to each gateway, and `more` where one frame would be too long for it.
 
     `read` makes something of the payload of the gateway at a place, and `merge` the answer of all
     that was read. `read` raises BadFrameError for what is no answer to the question, and
@@ -44,19 +44,21 @@ class Ask(msgspec.Struct, Generic[T], frozen=True):
     parts: Parts
     read: Callable[[int, bytes], Any]
     merge: Callable[[Sequence[Any]], T]
+    more: Sequence[Parts] = ()
 
 
 class AskThenTell(msgspec.Struct, Generic[T], frozen=True):
     """One question to each gateway, and what its payload makes of it is sent to the same gateway.
 
     `then` gives that, empty where nothing is to be sent, and raises as `read` does. A gateway that
-    is Pushline's needs no question where there is `ours`.
+    is Pushline's needs no question where there is `ours`. `more` is as Ask has it.
     """
 
     parts: Parts
     then: Callable[[int, bytes], bytes]
     answer: T
     ours: Parts | None = None
+    more: Sequence[Parts] = ()
 
 
 Call = Tell[T] | Ask[T] | AskThenTell[T]

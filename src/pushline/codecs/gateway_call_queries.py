@@ -1,9 +1,8 @@
 """Questions as gateways take them, and how the answers of several become one. Sans-I/O."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from pushline.codecs.gateway_call import Ask, Call, Parts, Tell
 from pushline.codecs.gateway_call_answers import (
@@ -21,7 +20,7 @@ from pushline.codecs.gateway_call_answers import (
     uid_in,
 )
 from pushline.codecs.gateway_call_selects import sessions_frame
-from pushline.codecs.gateway_call_sends import check_utype, clients_of_uids_frame, select_frame
+from pushline.codecs.gateway_call_sends import about_all_of, check_utype, select_frame
 from pushline.codecs.gateway_frames import Cmd, encode
 from pushline.commands import (
     Clients,
@@ -42,9 +41,6 @@ from pushline.commands import (
     UidsOnline,
 )
 from pushline.names import client_id_of, split_client_id
-
-_json: Final = msgspec.json.Encoder().encode
-
 
 # --- of one client ------------------------------------------------------------------------------
 # Only its own gateway is asked; where that is not known, nothing is read.
@@ -94,14 +90,16 @@ def _first(read: Sequence[Any]) -> Any:
 
 def _uids_online(command: UidsOnline) -> Call[dict[str, bool]]:
     def merge(read: Sequence[Mapping[str, list[str]]]) -> dict[str, bool]:
-        return {uid: any(found.get(uid) for found in read) for uid in command.uids}
+        found = _together(read)
+        return {uid: bool(found.get(uid)) for uid in command.uids}
 
     return _of_uids(command, merge)
 
 
 def _clients_of_uids(command: ClientsOfUids) -> Call[dict[str, list[str]]]:
     def merge(read: Sequence[Mapping[str, list[str]]]) -> dict[str, list[str]]:
-        return {uid: distinct(found.get(uid, ()) for found in read) for uid in command.uids}
+        found = _together(read)
+        return {uid: distinct([found.get(uid, ())]) for uid in command.uids}
 
     return _of_uids(command, merge)
 
@@ -115,7 +113,8 @@ def _of_uids(
     if not uids:
         return Tell(Parts(), {})
     if len(uids) > 1:
-        return Ask(Parts(others=clients_of_uids_frame(uids)), clients_by_name_in, merge)
+        parts, *more = about_all_of(Cmd.CLIENTS_OF_UIDS, uids)
+        return Ask(parts, clients_by_name_in, merge, more)
     question = encode(Cmd.CLIENTS_OF_UID, ext=uids[0].encode())
 
     def read(place: int, payload: bytes) -> Mapping[str, list[str]]:
@@ -167,19 +166,18 @@ def _counts_of_groups(command: CountsOfGroups) -> Call[dict[str, int]]:
         return _counts_of_all_groups()
     if not groups:
         return Tell(Parts(), {})
-    if len(groups) > 1:
-        return _counts(groups, encode(Cmd.COUNTS_OF_GROUPS, ext=_json(groups)), numbers_in)
-    question = encode(Cmd.COUNT_OF_GROUP, ext=groups[0].encode())
-    return _counts(groups, question, lambda payload: {groups[0]: number_in(payload)})
 
-
-def _counts(
-    groups: tuple[str, ...], question: bytes, read: Callable[[bytes], Mapping[str, int]]
-) -> Call[dict[str, int]]:
     def merge(read: Sequence[Mapping[str, int]]) -> dict[str, int]:
-        return {group: sum(counts.get(group, 0) for counts in read) for group in groups}
+        total = Counter[str]()
+        for counts in read:
+            total.update(counts)
+        return {group: total[group] for group in groups}
 
-    return Ask(Parts(others=question), lambda _, payload: read(payload), merge)
+    if len(groups) > 1:
+        parts, *more = about_all_of(Cmd.COUNTS_OF_GROUPS, groups)
+        return Ask(parts, lambda _, payload: numbers_in(payload), merge, more)
+    question = Parts(others=encode(Cmd.COUNT_OF_GROUP, ext=groups[0].encode()))
+    return Ask(question, lambda _, payload: {groups[0]: number_in(payload)}, merge)
 
 
 def _counts_of_all_groups() -> Call[dict[str, int]]:
@@ -230,8 +228,16 @@ def _uids_by_group(_place: int, payload: bytes) -> dict[str, list[str]]:
 
 def _joined(read: Sequence[Mapping[str, list[str]]]) -> dict[str, list[str]]:
     """By group, what all gateways have."""
-    groups = distinct(read)
-    return {group: distinct(found.get(group, ()) for found in read) for group in groups}
+    return {group: distinct([found]) for group, found in _together(read).items()}
+
+
+def _together(read: Sequence[Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    """By name, what stands in all answers."""
+    together: dict[str, list[str]] = {}
+    for found in read:
+        for name, values in found.items():
+            together.setdefault(name, []).extend(values)
+    return together
 
 
 def _sessions(command: Sessions) -> Call[dict[str, Session]]:

@@ -58,9 +58,10 @@ def select_frame(fields: list[str], where: Mapping[str, object]) -> bytes:
     return encode(Cmd.SELECT, ext=_json({"fields": fields, "where": where or []}))
 
 
-def clients_of_uids_frame(uids: tuple[str, ...]) -> bytes:
-    """A question about the connections of several users."""
-    return encode(Cmd.CLIENTS_OF_UIDS, ext=_json(uids))
+def about_all_of(cmd: Cmd, names: Iterable[str]) -> tuple[Parts, *tuple[Parts, ...]]:
+    """A question about all of these: as many as it takes."""
+    first, *more = (Parts(others=encode(cmd, ext=_json(chunk))) for chunk in _chunks(names))
+    return first, *more
 
 
 def _to_uids(command: SendToUid) -> Call[Sent]:
@@ -87,7 +88,8 @@ def _to_uids_but(command: SendToUid) -> Call[Sent]:
         clients = (client for clients in found for client in clients)
         return _to_found(clients, exclude, message)
 
-    return AskThenTell(Parts(others=clients_of_uids_frame(command.uids)), then, UNKNOWN)
+    parts, *more = about_all_of(Cmd.CLIENTS_OF_UIDS, command.uids)
+    return AskThenTell(parts, then, UNKNOWN, more=more)
 
 
 def _to_groups(command: SendToGroup) -> Call[Sent]:

@@ -75,11 +75,12 @@ def _server(request: Request, peer: object, port: int) -> dict[str, object]:
         "REMOTE_ADDR": remote[0],
         "REMOTE_PORT": remote[1],
         "SERVER_PORT": port,
-        **{_variable(name): value for name, value in fields.items()},
+        **{_variable(name): value for name, value in fields.items() if b"_" not in name},
     }
 
 
 def _variable(field: bytes) -> str:
+    """One with an underscore would have the name of another, which a proxy may have set."""
     return "HTTP_" + field.decode("latin-1").upper().replace("-", "_")
 
 

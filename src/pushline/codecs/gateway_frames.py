@@ -17,10 +17,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pushline.errors import BadFrameError
+from pushline.errors import BadFrameError, UnsupportedError
 
 HEAD: Final = 28
 """Bytes of a frame's head."""
+LARGEST: Final = 10 << 20
+"""Bytes of the largest frame that gateways take: PHP's, and ours by default."""
 LENGTH: Final = 4
 """Bytes of its length, and of an answer's."""
 
@@ -90,6 +92,11 @@ _LETTERS: Final = frozenset(ascii_letters.encode())
 which whoever decodes it refuses, and the link goes on."""
 
 
+def begins_serialized(data: bytes) -> bool:
+    """Whether serialized data may begin so."""
+    return bool(data) and data[0] in _LETTERS
+
+
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One frame: addresses are numbers, as on the wire, and zero in most commands."""
 
@@ -126,9 +133,15 @@ _number: Final = int.from_bytes
 def encode(
     cmd: int, *, connection_id: int = 0, flag: int = PLAIN, ext: bytes = b"", body: bytes = b""
 ) -> bytes:
-    """The frame of a command, whose addresses are zero."""
-    size = len(ext)
-    return _pack_command(HEAD + size + len(body), cmd, connection_id, flag, size) + ext + body
+    """The frame of a command, whose addresses are zero. Raises UnsupportedError above LARGEST."""
+    ext_size = len(ext)
+    size = HEAD + ext_size + len(body)
+    if size > LARGEST:
+        raise UnsupportedError(
+            f"a frame of {size:,} bytes: GatewayWorker's gateways take {LARGEST:,} at most, "
+            "and end the connection at a longer one"
+        )
+    return _pack_command(size, cmd, connection_id, flag, ext_size) + ext + body
 
 
 def encode_event(

@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from pushline.codecs.gateway_frames import BINARY, ENCODED, PLAIN, WHOLE_LISTS, Cmd, Frame
+from pushline.codecs.gateway_frames import (
+    BINARY,
+    ENCODED,
+    PLAIN,
+    WHOLE_LISTS,
+    Cmd,
+    Frame,
+    begins_serialized,
+)
 from pushline.codecs.php_serialize import Value, dumps, loads, plain
 from pushline.commands import (
     BindUid,
@@ -103,7 +111,7 @@ class Requests:
             Cmd.UNGROUP: self._ungroup,
             Cmd.COUNTS_OF_GROUPS: self._counts_of_groups,
             Cmd.GET_SESSION: lambda frame: (SerializedSession(self._client(frame)), _session),
-            Cmd.SET_SESSION: lambda frame: (SetSession(self._client(frame), frame.ext), None),
+            Cmd.SET_SESSION: self._set_session,
         }
 
     # --- sends ----------------------------------------------------------------------------------
@@ -159,9 +167,12 @@ class Requests:
         group = _name(frame.ext)
         return Ungroup(group), None
 
+    def _set_session(self, frame: Frame) -> Request:
+        return SetSession(self._client(frame), _serialized(frame)), None
+
     def _update_session(self, frame: Frame) -> Request:
         whole_lists = bool(frame.flag & WHOLE_LISTS)
-        return UpdateSession(self._client(frame), frame.ext, whole_lists), None
+        return UpdateSession(self._client(frame), _serialized(frame), whole_lists), None
 
     # --- queries --------------------------------------------------------------------------------
 
@@ -328,6 +339,13 @@ def _json_of(value: Value) -> bytes:
     except (TypeError, ValueError):
         raise BadFrameError("serialized", "a message that JSON cannot have") from None
     return text.encode()
+
+
+def _serialized(frame: Frame) -> bytes:
+    """A session, unread. What begins as none does would be no answer to a worker's question."""
+    if frame.ext and not begins_serialized(frame.ext):
+        raise BadFrameError("serialized", "a session that is not serialized data")
+    return frame.ext
 
 
 def _is_text(body: bytes) -> bool:

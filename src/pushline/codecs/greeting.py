@@ -13,22 +13,23 @@ LONGEST = 4096
 class Greeting:
     """Waits for a peer's greeting, which one that is trusted (not `required`) may leave out."""
 
-    __slots__ = ("_buffer", "_expected", "required")
+    __slots__ = ("_expected", "required", "seen")
 
     def __init__(self, secret: str, *, required: bool) -> None:
         self._expected = PREFIX + secret.encode()
         self.required = required
-        self._buffer = b""
+        self.seen = b""
+        """All that has come so far."""
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
         """None until the line is whole, then the answer to it and the bytes behind it.
 
         Raises BadLineError where the peer has to be closed.
         """
-        self._buffer += data
-        line, end, rest = self._buffer.partition(b"\n")
+        self.seen += data
+        line, end, rest = self.seen.partition(b"\n")
         if not self.required and not _is_greeting(line, whole=bool(end)):
-            return b"", self._buffer
+            return b"", self.seen
         if not end and len(line) <= LONGEST:
             return None
         if not hmac.compare_digest(line.removesuffix(b"\r"), self._expected):

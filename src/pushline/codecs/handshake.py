@@ -70,7 +70,7 @@ def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
     if origin is None:
         return True
     wanted = _normal_origin(origin)
-    return wanted is not None and any(_normal_origin(each) == wanted for each in allowed)
+    return wanted is not None and any(_configured(each) == wanted for each in allowed)
 
 
 def response_101(
@@ -155,7 +155,6 @@ def _choose(request: Request, subprotocols: Sequence[str]) -> str | None:
     return next((name for name in names if name in subprotocols), None)
 
 
-@lru_cache(maxsize=1024)
 def _normal_origin(origin: str) -> tuple[str, str, str] | None:
     """Scheme, host and port (RFC 6454); None for `null` and what is no origin."""
     match = _ORIGIN.fullmatch(origin.lower())
@@ -163,6 +162,10 @@ def _normal_origin(origin: str) -> tuple[str, str, str] | None:
         return None
     scheme, host, port = match.groups()
     return scheme, host, port or _DEFAULT_PORTS.get(scheme, "")
+
+
+_configured = lru_cache(maxsize=1024)(_normal_origin)
+"""The same; never for what a client says, which would be kept."""
 
 
 def _line(name: str, value: str) -> bytes:

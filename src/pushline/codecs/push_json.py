@@ -17,6 +17,8 @@ class _Push(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Push).decode
+_WHY = {"Input data was truncated": "truncated, or half of a surrogate pair as \\ud800"}
+"""What the decoder says too briefly."""
 
 
 def decode(line: bytes) -> SendToUid | SendToAll:
@@ -35,7 +37,7 @@ def decode(line: bytes) -> SendToUid | SendToAll:
     except RecursionError:
         raise BadLineError("json", "nested too deep") from None
     except msgspec.MsgspecError as error:
-        raise BadLineError("json", str(error)) from None
+        raise BadLineError("json", _WHY.get(str(error), str(error)) if line else "empty") from None
     except BadNameError as error:
         raise BadLineError("name", str(error)) from None
 

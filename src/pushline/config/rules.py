@@ -117,6 +117,8 @@ def _register(config: Config) -> Rules:
         f"register.listen = {public(register.listen)} lets other machines name gateways: "
         "set register.secret, which GatewayWorker calls secretKey",
     )
+    for address in register.join:
+        yield address.port > 0, f"register.join = {address} has no port to connect to: name it"
     yield (
         not register.join or bool(config.gateway.listen),
         "register.join tells Registers of this gateway, and there is none: set gateway.listen",

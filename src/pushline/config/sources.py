@@ -93,6 +93,8 @@ def _service_links(environ: Mapping[str, str]) -> tuple[str, ...]:
 def _tables(path: Path, keys: Keys) -> Iterator[tuple[str, dict[str, object]]]:
     sections = _sections(keys)
     for name, table in _parsed(path).items():
+        if name in sections and isinstance(table, list):
+            raise error_at(path, f"{name} is one section, not a list of them: write [{name}]")
         if not isinstance(table, dict):
             raise error_at(path, f"{name} stands outside of a section; {_sections_are(sections)}")
         if name not in sections:

@@ -104,11 +104,11 @@ class WireExecutor:
             scatter.begin(targets, _send)
             return _told(call.answer, scatter) if scatter.is_waiting else _done(call, scatter)
         scatter.asks = True
-        if isinstance(call, Ask):
-            scatter.begin(targets, _ask)
-            return _asked(call, scatter)
-        scatter.begin(targets, _asking(call))
-        return _told(call.answer, scatter)
+        start = _ask if isinstance(call, Ask) else _asking(call)
+        scatter.begin(targets, start)
+        for parts in call.more:
+            scatter.begin(self._targets(parts), start)
+        return _asked(call, scatter) if isinstance(call, Ask) else _told(call.answer, scatter)
 
     def _targets(self, parts: Parts) -> Iterable[tuple[KnownGateway, bytes]]:
         known, (only, others) = self._links.known, parts

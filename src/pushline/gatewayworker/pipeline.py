@@ -73,7 +73,10 @@ class Pipeline:
         while self._waiting and self._waiting[0].done.done():
             self._waiting.popleft()  # taken back
         if len(self._waiting) >= WAITING:
-            raise UnavailableError(f"{self._name} takes nothing, and {WAITING} calls wait for it")
+            raise UnavailableError(
+                f"{WAITING} calls wait for {self._name} already, which takes no more before it has "
+                "read and answered what it has: is it stuck, or are too many made at a time?"
+            )
         waiting = _Waiting(frame, self._loop.create_future(), is_question)
         self._waiting.append(waiting)
         return waiting.done

@@ -40,7 +40,8 @@ class Scatter:
         self._seconds = seconds
         self._missing = missing
         self._begun: list[_Begun] = []
-        self._failed: list[tuple[KnownGateway, PushlineError]] = []
+        self._failed: dict[KnownGateway, PushlineError] = {}
+        """With the first that each has failed with."""
         self._done = 0
 
     @property
@@ -55,7 +56,7 @@ class Scatter:
                 link = gateway.current()
                 future = start(link, frame)
             except PushlineError as error:
-                self._failed.append((gateway, error))
+                self._failed.setdefault(gateway, error)
             else:
                 if future is None:
                     self._done += 1
@@ -80,7 +81,7 @@ class Scatter:
                     raise self._late(begun.link)
                 results.append(_result(begun, read))
             except PushlineError as error:
-                self._failed.append((begun.gateway, error))
+                self._failed.setdefault(begun.gateway, error)
         self._done += len(results)
         return results
 
@@ -99,10 +100,10 @@ class Scatter:
             return
         if self._missing is None:
             raise self._error(f"; the others ({self._done}) {fate}" if fate and self._done else "")
-        self._missing += [Missing(gateway.address, str(error)) for gateway, error in self._failed]
+        self._missing += [Missing(at.address, str(error)) for at, error in self._failed.items()]
 
     def _error(self, fate: str) -> PushlineError:
-        errors = [error for _, error in self._failed]
+        errors = [*self._failed.values()]
         return _kind_of(errors)("; ".join(map(str, errors)) + fate)
 
 

@@ -193,14 +193,11 @@ class BackEnd(Paced):
 
     def _greet(self, greeting: Greeting, data: bytes) -> bytes:
         """The bytes behind the greeting, once it is there."""
-        if data.startswith(HTTP):
-            self._cut(HTTP_REQUEST)
-            return b""
         try:
             greeted = greeting.feed(data)
         except BadLineError as error:
             self._greeting = None
-            self._cut(error)
+            self._cut(HTTP_REQUEST if greeting.seen.startswith(HTTP) else error)
             return b""
         if greeted is None:
             return b""

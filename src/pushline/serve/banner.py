@@ -40,17 +40,22 @@ def banner(config: Config, descriptors: int) -> list[str]:
     lines += [f"  demo page   {_url(scheme.replace('ws', 'http'), at)}/" for at in pages if at.host]
     lines += [f"  login       {_login(config)}", f"  limits      {_limits(config, descriptors)}"]
     lines += _processes(config) if several else []
-    return [*lines, "", *_warnings(descriptors), "  Ctrl-C stops it.", ""]
+    return [*lines, "", *_warnings(config, descriptors), "  Ctrl-C stops it.", ""]
 
 
-def _warnings(descriptors: int) -> list[str]:
-    if descriptors >= FEW:
-        return []
-    return [
-        f"  warning: only {descriptors} descriptors, one for each connection: raise the limit"
-        " with `ulimit -n 100000`, or LimitNOFILE= in a systemd unit.",
-        "",
-    ]
+def _warnings(config: Config, descriptors: int) -> list[str]:
+    warnings = []
+    if config.auth.secret and config.auth_mode == "open":
+        warnings.append(
+            'auth.secret is set, and nobody is asked for a token, as auth.mode is "open":'
+            " leave auth.mode out, or the secret."
+        )
+    if descriptors < FEW:
+        warnings.append(
+            f"only {descriptors} descriptors, one for each connection: raise the limit"
+            " with `ulimit -n 100000`, or LimitNOFILE= in a systemd unit."
+        )
+    return [line for warning in warnings for line in (f"  warning: {warning}", "")]
 
 
 def _processes(config: Config) -> list[str]:
