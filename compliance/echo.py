@@ -67,11 +67,12 @@ def listener(wheel: Wheel) -> WebSocketListener:
 async def main() -> None:
     wheel = Wheel()
     ticker = Ticker(wheel, asyncio.get_running_loop())
-    server, address = await listen(Address("127.0.0.1"), listener(wheel).accept, CONFIG.limits)
+    port, address = await listen(Address("127.0.0.1"), listener(wheel).accept, CONFIG.limits)
     print(f"ws://{address}", flush=True)
     try:
-        await server.serve_forever()
+        await asyncio.Event().wait()
     finally:
+        port.close()
         ticker.stop()
 
 

@@ -4,6 +4,8 @@ import random
 import socket
 
 FIRST, LAST = 20_000, 32_000
+PATIENCE = 15
+"""Seconds."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -23,6 +25,16 @@ def free_port() -> int:
 def free_address() -> str:
     """One of them, on loopback."""
     return f"127.0.0.1:{free_port()}"
+
+
+def is_open(address: str) -> bool:
+    """Whether somebody listens there."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def _is_free(port: int) -> bool:

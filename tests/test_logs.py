@@ -3,12 +3,13 @@
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pushline import logs
 from pushline.logs import PER_SECOND, Throttle
+from pushline.output import OUTPUT
 
 
 class Clock:
@@ -95,20 +96,35 @@ def root() -> Iterator[logging.Logger]:
     root.setLevel(level)
 
 
+Written = Callable[[], tuple[str, str]]
+
+
+@pytest.fixture
+def written(capfd: pytest.CaptureFixture[str]) -> Written:
+    """What has been written since the last time: to standard output, and to standard error."""
+
+    def written() -> tuple[str, str]:
+        OUTPUT.settle()
+        output, errors = capfd.readouterr()
+        return output, errors
+
+    return written
+
+
 @pytest.mark.usefixtures("root")
-def test_a_line_has_a_time_a_level_and_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_a_time_a_level_and_its_text(written: Written) -> None:
     logs.configure("info")
     logging.getLogger("pushline.any").warning("text: %s", "why")
-    output, errors = capsys.readouterr()
+    output, errors = written()
     assert output == ""
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING text: why\n", errors)
 
 
 @pytest.mark.usefixtures("root")
-def test_a_line_says_which_process_it_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_says_which_process_it_is_of(written: Written) -> None:
     logs.configure("info", "100%s sure")
     logging.getLogger("pushline.any").info("text: %s", "why")
-    assert capsys.readouterr().err.endswith(" INFO    100%s sure: text: why\n")
+    assert written()[1].endswith(" INFO    100%s sure: text: why\n")
 
 
 @pytest.mark.usefixtures("root")
@@ -122,28 +138,28 @@ def test_a_line_says_which_process_it_is_of(capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_only_what_is_severe_enough_is_written(
-    capsys: pytest.CaptureFixture[str], level: str, words: list[str]
+    written: Written, level: str, words: list[str]
 ) -> None:
     logs.configure(level)
     for word in ("debug", "info", "warning", "error"):
         logging.getLogger("pushline.any").log(getattr(logging, word.upper()), word)
-    assert [line.split()[-1] for line in capsys.readouterr().err.splitlines()] == words
+    assert [line.split()[-1] for line in written()[1].splitlines()] == words
 
 
 @pytest.mark.usefixtures("root")
-def test_a_flood_is_bounded_also_over_several_loggers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flood_is_bounded_also_over_several_loggers(written: Written) -> None:
     logs.configure("info")
     logs.configure("info")  # a second time replaces the first
     for number in range(PER_SECOND * 5):
         logging.getLogger(f"pushline.{number}").warning("flood")
-    assert len(capsys.readouterr().err.splitlines()) <= PER_SECOND * 2  # over a second's end
+    assert len(written()[1].splitlines()) <= PER_SECOND * 2  # over a second's end
 
 
 @pytest.mark.usefixtures("root")
 def test_what_a_peer_says_cannot_become_a_line_of_its_own(
-    capsys: pytest.CaptureFixture[str],
+    written: Written,
 ) -> None:
     logs.configure("info")
     logging.getLogger("test").info("said: %s", "a\n2026 INFO forged\x1b[31m\u2028é")
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = written()[1].splitlines()
     assert line.endswith(r"said: a\n2026 INFO forged\x1b[31m\u2028é")

@@ -1,10 +1,14 @@
 """What a terminal shows of a server: the banner, the warning, and how it ends."""
 
+import contextlib
+import os
 import re
 import resource
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -13,10 +17,13 @@ from pushline import __version__
 from pushline.config import Config
 from pushline.serve.banner import banner, opened
 from pushline.serve.descriptors import FEW, OWN, raise_limit
+from tests.brokers.servers import RedisServer
 from tests.browser import CLOSE, connect
 from tests.certificates import Authority
 from tests.commands import PATIENCE, PROGRAM
+from tests.faults.unharmed import wait_until
 from tests.in_process import InProcess, configured
+from tests.ports import free_address, free_ports, is_open
 from tests.server import Server
 
 MANY = FEW * 10
@@ -142,6 +149,76 @@ def test_a_server_with_few_descriptors_warns_and_serves() -> None:
         assert server.wait(PATIENCE) == 0
     assert "warning: only 256 descriptors" in told
     assert "236 connections" in told
+
+
+# --- where it is started ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def starting(closed: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A server on its way, with standard streams that a shell has closed; ended in any case."""
+    with subprocess.Popen(
+        ["sh", "-c", f'exec "$0" serve "$@" {closed}', PROGRAM, "--auth", "open", *arguments],
+        stdout=subprocess.PIPE,
+    ) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+def leads(pid: int) -> list[str]:
+    """What the standard streams of a process are."""
+    return [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]  # noqa: PTH115
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_without_a_standard_error_it_says_nothing_and_serves(closed: str) -> None:
+    """Nor does any socket get the number of what is closed."""
+    address = free_address()
+    with starting(closed, "--websocket", address, "--text", "127.0.0.1:0") as server:
+        wait_until(lambda: is_open(address))
+        streams = leads(server.pid)
+        with connect(address) as browser:
+            browser.login("uid1").settle()
+            server.terminate()
+            assert browser.close_code() == 3001
+        output, _ = server.communicate(timeout=PATIENCE)
+        assert (server.returncode, output) == (0, b"")
+    assert streams[2] == os.devnull
+    assert not any(stream.startswith("socket:") for stream in streams)
+
+
+def test_its_processes_have_no_standard_error_either(shared_redis: RedisServer) -> None:
+    websocket, text = (f"127.0.0.1:{port}" for port in free_ports(2))
+    several = ["--workers", "2", "--broker", shared_redis.url]
+    with starting("2>&-", "--websocket", websocket, "--text", text, *several) as server:
+        wait_until(lambda: is_open(websocket))
+        listed = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+        assert {leads(int(pid))[2] for pid in listed.split()} == {os.devnull}
+        server.terminate()
+        output, _ = server.communicate(timeout=PATIENCE)
+        assert (server.returncode, output) == (0, b"")
+
+
+def test_it_serves_where_the_directory_is_no_more(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    ports = ["--websocket", "127.0.0.1:0", "--text", "127.0.0.1:0"]
+    with subprocess.Popen(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$0" serve "$@"', PROGRAM, *ports],
+        stderr=subprocess.PIPE,
+        cwd=gone,
+        env={**os.environ, "PATH": os.defpath},
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        told = "".join(takewhile(lambda line: "Ctrl-C" not in line, server.stderr))
+        (address,) = re.findall(r"demo page +(\S+)", told)
+        with urllib.request.urlopen(address, timeout=PATIENCE) as page:
+            assert f'data-command="{PROGRAM}"' in page.read().decode()
+        server.terminate()
+        assert server.wait(PATIENCE) == 0
 
 
 # --- the end ------------------------------------------------------------------------------------

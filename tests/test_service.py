@@ -18,7 +18,7 @@ from tests.certificates import Authority
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.unharmed import wait_until
 from tests.in_process import TICK, InProcess, configured
-from tests.ports import free_address
+from tests.ports import free_address, is_open
 
 PUSH = push_line("uid1")
 RESET = struct.pack("ii", 1, 0)
@@ -39,14 +39,6 @@ def text_port(service: Service) -> BackEnd:
 def page(service: Service) -> Browser:
     """A browser on its first port."""
     return connect(str(service.websocket[0]))
-
-
-def is_open(address: str) -> bool:
-    try:
-        dial(address).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 # --- its ports ----------------------------------------------------------------------------------
@@ -150,7 +142,7 @@ def test_a_second_server_does_not_start_where_one_runs(process: InProcess) -> No
 
 def test_back_ends_and_browsers_can_come_by_unix_sockets(tmp_path: Path) -> None:
     paths = {"WEBSOCKET_LISTEN": f"unix:{tmp_path}/ws", "TEXT_LISTEN": f"unix:{tmp_path}/text"}
-    for _ in range(2):  # the second finds what the first has left
+    for _ in range(2):
         with InProcess(configured(**paths)) as process:
             service = process.start()
             assert (str(service.websocket[0]), str(service.text[0])) == tuple(paths.values())
@@ -160,6 +152,20 @@ def test_back_ends_and_browsers_can_come_by_unix_sockets(tmp_path: Path) -> None
                 back_end.sendall(PUSH + b"\n")
                 assert back_end.recv(100) == b"ok\n"
                 assert browser.message() == PUSH
+            assert sorted(tmp_path.iterdir()) == [tmp_path / "text", tmp_path / "ws"]
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_leaves_no_socket(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    settings = {
+        "TEXT_LISTEN": f"unix:{tmp_path}/text",
+        "WEBSOCKET_LISTEN": f"unix:{tmp_path}/ws,unix:{tmp_path}/taken",
+    }
+    with InProcess(configured(**settings)) as process:
+        with pytest.raises(ConfigError, match=r"/taken: Address already in use$"):
+            process.start()
+        assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
 
 
 def unix_socket(path: Path) -> socket.socket:

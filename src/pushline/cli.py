@@ -14,6 +14,7 @@ from pushline.config import KEYS, Config, describe, load, read
 from pushline.config.sources import Key, Name
 from pushline.errors import ClientError, ConfigError, InvalidPushError, PushlineError
 from pushline.names import check_name
+from pushline.output import OUTPUT, STANDARD_ERROR
 from pushline.push import push_lines, push_one
 from pushline.serve.run import run_server
 from pushline.supervise.control import reload
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Those of EXIT_CODES, and as a shell has them: 130 after Ctrl-C; 141 (SIGPIPE) where nobody
     reads what it prints.
     """
+    _open_closed_streams()
     try:
         try:
             return _run(arguments)
@@ -51,12 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NO_READER
 
 
+def _open_closed_streams() -> None:
+    """Let standard streams that were closed lead nowhere, also in processes that we start.
+
+    Else a socket would get the number of one, and what is meant for standard error is printed to
+    standard output.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parsed(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
     except PushlineError as error:
+        OUTPUT.settle()
         print(f"pushline: {error}", file=sys.stderr)
         unasked = isinstance(error, ClientError) and not isinstance(error, InvalidPushError)
         return NO_ANSWER if unasked else WRONG_USAGE

@@ -5,6 +5,8 @@ import os
 import threading
 import time
 
+from pushline.output import OUTPUT
+
 log = logging.getLogger(__name__)
 
 GRACE = 0.5
@@ -22,10 +24,11 @@ def _end(seconds: float, code: int) -> None:
     time.sleep(seconds)
     saying = threading.Thread(target=_say_so, daemon=True)
     saying.start()
-    saying.join(LAST_MOMENT)  # nobody may read what we say, or another thread be stuck in saying it
+    saying.join(LAST_MOMENT)  # a log of the application's may be stuck
     os._exit(code)
 
 
 def _say_so() -> None:
     log.warning("the application still runs: ending without it")
+    OUTPUT.settle()
     logging.shutdown()

@@ -4,6 +4,8 @@ import logging
 import re
 import time
 
+from pushline.output import OUTPUT
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 PER_SECOND = 10
@@ -52,7 +54,7 @@ def configure(level: str, who: str = "") -> None:
 
     `who` stands in front of each line, where several processes write to one place.
     """
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(OUTPUT)
     of = f"{who}: ".replace("%", "%%") if who else ""
     handler.setFormatter(Form(f"%(asctime)s %(levelname)-7s {of}%(message)s"))
     handler.addFilter(Throttle())

@@ -25,7 +25,7 @@ from pushline.listeners.plain import Plain
 from pushline.listeners.protocol import ClientProtocol
 from pushline.listeners.register import RegisterListener
 from pushline.listeners.roster import Roster
-from pushline.listeners.sockets import listen, tls_context
+from pushline.listeners.sockets import Port, listen, tls_context
 from pushline.listeners.text import TextListener
 from pushline.listeners.websocket import WebSocketListener
 from pushline.listeners.workers import Workers
@@ -118,8 +118,8 @@ class Service:
         self._joined: list[RegisterClient] = []
         self._protocol = self._new_protocol()
         self._listeners: list[WebSocketListener] = []
-        self._public: list[asyncio.Server] = []
-        self._operators: list[asyncio.Server] = []
+        self._public: list[Port] = []
+        self._operators: list[Port] = []
         self._ticker = Ticker(self.wheel, loop)
 
     @property
@@ -310,23 +310,23 @@ class Service:
                 self._running.app.static if self._running else None,
             )
             self._listeners.append(listener)
-            server, opened = await listen(
+            port, opened = await listen(
                 address,
                 listener.accept,
                 self.config.limits,
                 tls=None if address.path else tls,
                 shared=self._shared,
             )
-            self._public.append(server)
+            self._public.append(port)
             self.websocket.append(opened)
             self.demo += [opened] if demo else []
 
     async def _open_text(self) -> None:
         for address in self.config.text.listen:
-            server, opened = await listen(
+            port, opened = await listen(
                 address, self._text.accept, self.config.limits, shared=self._shared
             )
-            self._public.append(server)
+            self._public.append(port)
             self.text.append(opened)
 
     async def _open_http(self) -> None:
@@ -334,24 +334,24 @@ class Service:
             self.config, self.wheel, lambda: self.unready, self.metrics_text
         )
         for address in self.config.http.listen:
-            server, opened = await listen(
+            port, opened = await listen(
                 address, operators.accept, self.config.limits, shared=self._shared
             )
-            self._operators.append(server)
+            self._operators.append(port)
             self.http.append(opened)
 
     async def _open_gateway(self) -> None:
         for address in self.config.gateway.listen:
-            server, opened = await listen(address, self._gateway.accept, self.config.limits)
-            self._public.append(server)
+            port, opened = await listen(address, self._gateway.accept, self.config.limits)
+            self._public.append(port)
             self.gateway.append(opened)
             advertised = self._advertised(opened)
             self._gateway.open_at(int(IPv4Address(advertised.host)) << 16 | advertised.port)
 
     async def _open_register(self) -> None:
         for address in self.config.register.listen:
-            server, opened = await listen(address, self._registers.accept, self.config.limits)
-            self._public.append(server)
+            port, opened = await listen(address, self._registers.accept, self.config.limits)
+            self._public.append(port)
             self.register.append(opened)
 
     def _join_registers(self) -> None:
@@ -418,7 +418,7 @@ class Service:
         }
 
     @staticmethod
-    def _close(servers: list[asyncio.Server]) -> None:
-        for server in servers:
-            server.close()
-        servers.clear()
+    def _close(ports: list[Port]) -> None:
+        for port in ports:
+            port.close()
+        ports.clear()

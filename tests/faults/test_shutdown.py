@@ -1,10 +1,8 @@
 """SIGTERM, Ctrl-C, and once more of them: polite, complete, in time, and quiet."""
 
 import contextlib
-import os
 import re
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -23,14 +21,11 @@ from tests.browser import (
     Browser,
     RefusedError,
     connect,
-    dial,
     request,
 )
-from tests.commands import Command, start
 from tests.faults.back_end import BackEnd, push_line
 from tests.faults.crowd import Frames, Readers, browsers, sockets
 from tests.faults.unharmed import wait_until
-from tests.ports import free_address
 from tests.server import Server
 
 BROWSERS = 600
@@ -217,43 +212,3 @@ def test_a_connection_that_waits_for_an_older_one_to_answer_is_told_as_well() ->
         server.signal(signal.SIGTERM)
         assert newer.close_code() == 3001
         assert older.close_code() == 3001
-
-
-def test_a_log_that_nobody_reads_does_not_hold_up_the_end_for_long() -> None:
-    text = free_address()
-    settings = {"WEBSOCKET_LISTEN": free_address(), "TEXT_LISTEN": text, "SHUTDOWN_TIME": "1"}
-    with (
-        start("serve", settings=settings) as process,
-        dial_when_ready(process, text) as back_end,
-    ):
-        fill(process)
-        back_end.sendall(b"garbage\n")  # which is logged before it is answered
-        back_end.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            back_end.recv(1)
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(DEADLINE) == 0
-        assert time.monotonic() - began < GONE_WITHIN
-
-
-@contextlib.contextmanager
-def dial_when_ready(process: Command, text: str) -> Iterator[socket.socket]:
-    """A back end of a server, which is ended in any case."""
-    assert process.stderr is not None
-    try:
-        while b"Ctrl-C" not in process.stderr.readline():
-            pass
-        with dial(text) as back_end:
-            yield back_end
-    finally:
-        process.kill()
-
-
-def fill(process: Command) -> None:
-    """Let nothing more go into what it logs to."""
-    pipe = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
-    with contextlib.suppress(BlockingIOError):
-        while os.write(pipe, bytes(1 << 16)):
-            pass
-    os.close(pipe)

@@ -180,6 +180,18 @@ def test_from_far_away_it_is_the_whole_path(program: Path, monkeypatch: pytest.M
     assert command() == str(program)
 
 
+def test_where_the_directory_is_no_more_it_is_the_whole_path(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert command() == str(program)
+
+
 def test_a_server_that_is_no_pushline_program_names_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -243,7 +244,28 @@ def test_the_socket_of_one_that_was_stopped_can_be_had_again(tmp_path: Path) -> 
                 assert await said_at(address) == b"unix socket"
 
     run(main())
-    assert (tmp_path / "pushline").is_socket()  # it is what is replaced the second time
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_that_has_replaced_ours_is_left_alone(tmp_path: Path) -> None:
+    """As where a new server takes over from one that still runs."""
+    path, new = tmp_path / "pushline", tmp_path / "new"
+
+    async def main() -> None:
+        async with listening(f"unix:{new}") as address:
+            async with listening(f"unix:{path}"):
+                os.rename(new, path)  # noqa: PTH104 - no Path is needed
+            assert await said_at(replace(address, path=str(path))) == b"unix socket"
+
+    run(main())
+
+
+def test_a_socket_that_somebody_has_removed_is_no_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with listening(f"unix:{tmp_path}/pushline"):
+            os.unlink(tmp_path / "pushline")  # noqa: PTH108 - no Path is needed
+
+    run(main())
 
 
 # --- who is at the other end --------------------------------------------------------------------

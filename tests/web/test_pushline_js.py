@@ -161,6 +161,22 @@ def test_a_url_that_is_none_is_an_error_at_once_and_leaves_nothing(page: Page) -
     assert (page.timers(), page.listeners()) == (0, [])
 
 
+def test_an_option_that_is_undefined_is_not_given(page: Page) -> None:
+    silent = f"url: 'ws://127.0.0.1:{unused_port()}'"
+    page.tab.run("window.setTimeout = (action, delay) => events.push(['timer', delay])")
+    page.start(f"{silent}, timeout: undefined, base: undefined, cap: undefined, now: undefined")
+    page.status("waiting")
+    assert page.events("timer") == [[10_000], [1000]]
+
+
+def test_a_heartbeat_that_is_undefined_is_the_usual_one(page: Page, peer: Peer) -> None:
+    page.tab.run("window.setTimeout = (action, delay) => events.push(['timer', delay])")
+    page.start("heartbeat: undefined, utype: undefined, token: undefined")
+    assert peer.login()[1] == "u"
+    page.status("open")
+    assert page.events("timer") == [[10_000], [20_000]]
+
+
 # --- messages ---------------------------------------------------------------------------------
 
 
@@ -300,7 +316,7 @@ def test_a_page_that_is_left_is_gone_at_once_and_there_again_on_the_way_back(
     page: Page, peer: Peer
 ) -> None:
     page.tab.run("window.kept = true")
-    page.start(base=1)
+    page.start(base=300)  # a page that is left still runs for a moment
     left, _ = peer.login()
     page.status("open")
     page.tab.open(f"http://{peer.address}/elsewhere")
@@ -310,6 +326,32 @@ def test_a_page_that_is_left_is_gone_at_once_and_there_again_on_the_way_back(
     assert peer.login()[1] == "u"
     page.status("open")
     assert page.tab.run("return window.kept")  # the same page, out of the browser's cache
+
+
+def test_a_page_that_is_left_while_it_waits_changes_nothing(page: Page, peer: Peer) -> None:
+    page.start(base=60_000)
+    peer.login()[0].close(3001)
+    page.status("waiting")
+    before = page.tab.run("return [...timers]")
+    for _ in range(4):
+        page.dispatch("pagehide")
+    assert len(page.events("close")) == 1
+    assert page.tab.run("return [...timers]") == before
+
+
+def test_attempts_that_a_page_gave_up_when_it_was_left_are_no_failures(page: Page) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        page.start(url=f"ws://127.0.0.1:{silent.getsockname()[1]}", base=60_000, cap=1e9)
+        for _ in range(3):
+            page.dispatch("pagehide")
+            page.tab.run("dice = 0")
+            page.dispatch("pageshow")
+            page.status("connecting")
+            page.tab.run("dice = 1")
+        closes = [detail for (detail,) in page.events("close")]
+        assert [detail["reason"] for detail in closes] == ["hidden"] * 3
+        assert [detail["delay"] for detail in closes] == [60_000] * 3
+        page.tab.run("push.close()")
 
 
 # --- reconnecting -----------------------------------------------------------------------------
@@ -451,11 +493,37 @@ def test_a_handler_may_close(page: Page, peer: Peer) -> None:
     assert (page.timers(), page.listeners()) == (0, [])
 
 
-def test_a_handler_that_throws_stops_no_reconnect(page: Page, peer: Peer) -> None:
-    page.start(base=1)
-    page.tab.run("push.on('close', () => { throw new Error('a bug of the page'); })")
-    peer.login()[0].close(3001)
+# As the page's own: of what is thrown in another's, a page is told nothing.
+ADD_SCRIPT = """
+document.body.append(Object.assign(document.createElement("script"), { text: arguments[0] }));
+"""
+THROWING = """
+window.faults = [];
+window.onerror = (message) => { faults.push(message); };
+for (const name of ["message", "open", "close", "status"])
+  push.on(name, () => { throw new Error(`a bug at ${name}`); });
+for (const name of ["message", "open", "close", "status"])
+  push.on(name, (...values) => events.push([`${name} again`, ...values]));
+"""
+
+
+def test_a_handler_that_throws_breaks_nothing_and_is_reported(page: Page, peer: Peer) -> None:
+    page.tab.run("window.asked = new Promise((resolve) => { window.answer = resolve; })")
+    page.start("login: () => asked", base=1)
+    page.tab.run(ADD_SCRIPT, THROWING)
+    page.tab.run("answer('u')")
+    connection, _ = peer.login()
+    connection.send("1")
+    connection.close(3001)
     assert peer.login()[1] == "u"
+    page.tab.until("events.filter(([name]) => name === 'status again').length === 4")
+    for name in ("message", "open", "close", "status"):
+        assert page.events(f"{name} again") == page.events(name)
+    assert [status for (status,) in page.events("status")] == [
+        *("open", "waiting", "connecting", "open")
+    ]
+    told = ["open", "status", "message", "close", "status", "status", "open", "status"]
+    assert page.tab.run("return faults") == [f"Uncaught Error: a bug at {name}" for name in told]
 
 
 def unused_port() -> int:

@@ -64,7 +64,15 @@ def _command() -> str:
     """How the command line is called where this server was started."""
     program = sys.argv[0]
     found = Path(program).name != "pushline" or shutil.which("pushline")
-    return "pushline" if found else min(program, os.path.relpath(program), key=len)
+    return "pushline" if found else min(program, _from_here(program), key=len)
+
+
+def _from_here(program: str) -> str:
+    """Its path from the directory that we run in, if that is still there."""
+    try:
+        return os.path.relpath(program)
+    except FileNotFoundError:
+        return program
 
 
 def _read(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import stat
@@ -20,6 +21,32 @@ Accept = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection that was just accepted."""
 
 
+class Port:
+    """Something that listens, until it is closed. The file of a Unix socket goes with it, unless
+    another one is there by then."""
+
+    def __init__(self, server: asyncio.Server, path: str) -> None:
+        self._server = server
+        self._path = path
+        self._file = _file_at(path)
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        # Before the server: while that lives, no other file can have the number of its own.
+        if self._file and self._file == _file_at(self._path):
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108 - no Path is needed
+        self._server.close()
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Which one it is: its device and its number there; None where there is none."""
+    with contextlib.suppress(OSError):
+        found = os.lstat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
 async def listen(
     address: Address,
     accept: Accept,
@@ -27,8 +54,8 @@ async def listen(
     *,
     tls: ssl.SSLContext | None = None,
     shared: bool = False,
-) -> tuple[asyncio.Server, Address]:
-    """A server at `address`, and where it really is; raises ConfigError where it cannot be.
+) -> tuple[Port, Address]:
+    """A port at `address`, and where it really is; raises ConfigError where it cannot be.
 
     A TCP port can be `shared` with other processes of this user that do the same: each has an equal
     part of the connections. See `hold`.
@@ -38,7 +65,7 @@ async def listen(
     if limits.socket_buffer:  # accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_buffer)
     opened = address if address.path else replace(address, port=listening.getsockname()[1])
-    return await _serve(listening, accept, limits, tls), opened
+    return Port(await _serve(listening, accept, limits, tls), address.path), opened
 
 
 def hold(address: Address) -> socket.socket:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from itertools import chain, repeat
 from types import FrameType
 
@@ -14,6 +13,7 @@ from pushline.app.application import App
 from pushline.app.load import load_app
 from pushline.config import Config
 from pushline.ending import GRACE, LAST_MOMENT, end_within
+from pushline.output import say
 from pushline.serve.banner import banner, opened
 from pushline.service import Service, stop_time
 
@@ -38,7 +38,7 @@ async def _serve(config: Config, app: App | None, descriptors: int) -> None:
     signalled = asyncio.ensure_future(stopped.get())
     if not await _started(service, signalled):
         return
-    print("\n".join(banner(opened(service), descriptors)), file=sys.stderr, flush=True)
+    say(banner(opened(service), descriptors))
     await signalled
     log.info("stopping: %d connections are asked to reconnect", len(service.hub.connections))
     draining = asyncio.ensure_future(service.drain())

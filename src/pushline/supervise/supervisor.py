@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pushline.config.sources import Name
 from pushline.ending import GRACE
 from pushline.errors import AppError
+from pushline.output import say
 from pushline.supervise.channel import Task
 from pushline.supervise.child import Plan, start
 from pushline.supervise.control import Control, Say
@@ -97,7 +97,7 @@ async def supervise(supervisor: Supervisor, place: Place, banner: Sequence[str])
         if not await _done(supervisor.start(), signals):
             return
         await control.start()
-        print("\n".join(banner), file=sys.stderr, flush=True)
+        say(banner)
         while await signals.get() == signal.SIGHUP:
             supervisor.reload(_say_nothing)
         log.info("stopping: the processes finish what they have begun")

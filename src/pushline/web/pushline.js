@@ -1,40 +1,40 @@
 /* Pushline for browsers: docs/browsers.md
  *
- * One timer runs at any time, and `status` says for what: "connecting": the end of patience,
- * "open": the next heartbeat, "waiting": the next attempt. When "closed" there is none.
- * Handlers come last in each step: one that throws or closes breaks nothing.
+ * One timer runs until "closed"; `status` says for what: "connecting": the end of patience,
+ * "open": the next heartbeat, "waiting": the next attempt.
+ * Handlers come last in each step: one that closes breaks nothing.
  */
 globalThis.Pushline = class Pushline {
-  // The options' defaults; times in ms.
+  // Options' defaults; times in ms.
   url = globalThis.location?.origin.replace("http", "ws");
   heartbeat = 20e3; // before the server pings (25 s)
-  asleep = 90e3; // longer without a heartbeat is sleep; hidden pages' timers run once a minute
-  timeout = 10e3; // of connect and login; over before the server's 10 s, whose 3502 is final
-  base = 1e3; // full jitter: wait random() * min(cap, base * 2 ** failures)
+  asleep = 90e3; // longer is sleep; hidden pages' timers run once a minute
+  timeout = 10e3; // of connect and login; ends before the server's, whose 3502 is final
+  base = 1e3; // full jitter: random() * min(cap, base * 2 ** failures)
   cap = 30e3;
   random = Math.random;
-  now = Date.now; // goes on during sleep, unlike performance.now
+  now = Date.now; // goes on in sleep, unlike performance.now
 
   status = "connecting";
-  #handlers = {};
+  #events = new EventTarget(); // report what handlers throw
   #failures = 0; // since the last heartbeat
   #socket;
   #timer;
   #beaten; // when the last heartbeat was due
 
   constructor(options) {
-    Object.assign(this, options);
+    for (const key in options) if (options[key] !== undefined) this[key] = options[key];
     if (this.uid == null && !this.login) throw new TypeError("Pushline needs a uid");
     this.#connect(); // throws at a bad url
-    this.#listen("addEventListener");
+    this.#listen("add");
   }
 
   on(name, handler) {
-    (this.#handlers[name] ??= []).push(handler);
+    this.#events.addEventListener(name, ({ detail }) => handler(...detail));
     return this;
   }
 
-  // False without a connection: nothing is queued.
+  // False when not connected: nothing is queued.
   send(text) {
     const open = this.status === "open";
     if (open) this.#socket.send(text);
@@ -49,10 +49,16 @@ globalThis.Pushline = class Pushline {
     const socket = (this.#socket = new WebSocket(this.url));
     socket.onopen = () =>
       this.#loginText().then(
-        (text) => socket.onclose && this.#login(text), // else it was dropped meanwhile
+        (text) => socket.onclose && this.#login(text), // else dropped meanwhile
         (error) => socket.onclose && this.#lost(1006, `no login: ${error}`),
       );
-    socket.onmessage = ({ data }) => this.#emit("message", this.#parse(data), data);
+    socket.onmessage = ({ data }) => {
+      let value = data;
+      try {
+        value = JSON.parse(data);
+      } catch {}
+      this.#emit("message", value, data);
+    };
     socket.onclose = ({ code, reason }) => this.#lost(code, reason);
     this.#after(this.timeout, () => this.#lost(1006, "timeout"));
     this.#become("connecting");
@@ -60,17 +66,16 @@ globalThis.Pushline = class Pushline {
 
   async #loginText() {
     const { login, uid, utype, token } = this;
-    const ask = (value) => (typeof value === "function" ? value() : value);
+    const ask = (value) => (value.call ? value() : value);
     if (login) return ask(login);
     if (token) return JSON.stringify({ uid, utype, checkToken: await ask(token) });
-    // A bare uid, unless it could be taken for an object.
+    // Bare, unless it looks like an object.
     return utype == null && !/^\s*{/.test(uid) ? `${uid}` : JSON.stringify({ uid, utype });
   }
 
   #login(text) {
     this.#socket.send(text);
-    this.#beaten = this.now();
-    this.#after(this.heartbeat, this.#beat);
+    this.#rest();
     this.#become("open", "open");
   }
 
@@ -79,26 +84,32 @@ globalThis.Pushline = class Pushline {
     this.#socket.send('{"data":"heartbeat"}');
     this.#failures = 0;
     if (this.now() - this.#beaten > this.asleep)
-      // Given up; what had come before is handed over first.
+      // Given up; what had come is handed over first.
       return this.#after(1e3, () => this.#lost(1006, "asleep"));
-    this.#beaten = this.now();
-    this.#after(this.heartbeat, this.#beat);
+    this.#rest();
   };
 
+  #rest() {
+    this.#beaten = this.now();
+    this.#after(this.heartbeat, this.#beat);
+  }
+
   #wake = ({ type }) => {
-    // Kept for the way back, a page would stay online for minutes.
-    if (type === "pagehide") return this.#lost(1006, "hidden");
+    const waits = this.status === "waiting";
+    // A page kept for the way back would stay online.
+    if (type === "pagehide") return waits || this.#lost(1006, "hidden", 0);
     const online = type === "online";
     if (globalThis.document?.hidden && !online) return;
-    if (this.status === "waiting") this.#after(this.random() * this.base, this.#connect);
+    if (waits) this.#after(this.random() * this.base, this.#connect);
     if (this.status !== "open") return;
     if (online) this.#beaten = -Infinity; // by another network
     this.#beat();
   };
 
-  #lost(code, reason) {
+  #lost(code, reason, failed = 1) {
     if (code >= 3500 && code < 4000) return this.#end(code, reason);
-    const delay = this.random() * Math.min(this.cap, this.base * 2 ** this.#failures++);
+    const delay = this.random() * Math.min(this.cap, this.base * 2 ** this.#failures);
+    this.#failures += failed;
     this.#drop();
     this.#after(delay, this.#connect);
     this.#become("waiting", "close", { code, reason, willReconnect: true, delay });
@@ -106,11 +117,11 @@ globalThis.Pushline = class Pushline {
 
   #end(code, reason) {
     this.#drop();
-    this.#listen("removeEventListener");
+    this.#listen("remove");
     this.#become("closed", "close", { code, reason, willReconnect: false, delay: 0 });
   }
 
-  // A dead socket takes long to close; nobody waits for it.
+  // Nobody waits for a dead socket to close.
   #drop() {
     clearTimeout(this.#timer);
     const socket = this.#socket;
@@ -125,7 +136,7 @@ globalThis.Pushline = class Pushline {
 
   #listen(verb) {
     for (const name of ["online", "pagehide", "pageshow", "visibilitychange"])
-      globalThis[verb]?.(name, this.#wake);
+      globalThis[`${verb}EventListener`]?.(name, this.#wake);
   }
 
   #become(status, event, detail) {
@@ -134,15 +145,7 @@ globalThis.Pushline = class Pushline {
     if (this.status === status) this.#emit("status", status); // else a handler closed it
   }
 
-  #emit(name, ...values) {
-    for (const handler of this.#handlers[name] ?? []) handler(...values);
-  }
-
-  #parse(text) {
-    try {
-      return JSON.parse(text);
-    } catch {
-      return text;
-    }
+  #emit(name, ...detail) {
+    this.#events.dispatchEvent(new CustomEvent(name, { detail }));
   }
 };
