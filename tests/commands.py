@@ -31,10 +31,14 @@ def start(
     *arguments: str,
     settings: Mapping[str, str] | None = None,
     stderr: int | IO[bytes] = subprocess.PIPE,
+    redirection: str = "",
 ) -> Command:
-    """A command on its way; `settings` are environment variables without PUSHLINE_."""
+    """A command on its way; `settings` are environment variables without PUSHLINE_.
+
+    A `redirection` is the shell's.
+    """
     return subprocess.Popen(
-        [PROGRAM, *arguments],
+        ["sh", "-c", f'exec "$0" "$@" {redirection}', PROGRAM, *arguments],
         env=_environment(settings or {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,16 @@ from tests.commands import PATIENCE, Outcome, called, outcome, pushline, start
 from tests.faults.back_end import BackEnd, push_line
 from tests.server import Server
 
+INTERRUPTED_AT_LOAD = """
+import signal, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pushline.cli":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+"""
 SECRET = "hunter2-hunter2"
 ONE_LINE = re.compile(r"pushline: [^\n]+\n")
 
@@ -71,6 +82,54 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command.stdout.close()
     assert command.wait(PATIENCE) == 128 + signal.SIGPIPE
     assert command.communicate() == (b"", b"")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_3(server: Server) -> None:
+    why = "pushline: cannot write to standard output (No space left on device)\n"
+    for each in (["push", "--all", "{}", "--text", server.text], ["config"], ["--help"]):
+        assert outcome(start(*each, redirection=">/dev/full")) == (3, "", why)
+
+
+def test_an_error_that_cannot_be_written_has_its_exit_code() -> None:
+    for each, code in ((["push", "a", "{}", "--text", "127.0.0.1:1"], 3), (["token", "a"], 2)):
+        assert outcome(start(*each, redirection="2>/dev/full")) == (code, "", "")
+    assert outcome(start("config", redirection=">/dev/full 2>&1")) == (3, "", "")
+
+
+def test_where_standard_error_is_closed_nothing_of_it_is_printed(server: Server) -> None:
+    assert outcome(start("token", "a", redirection="2>&-")) == (2, "", "")
+    lines = start("push", "--text", server.text, redirection="2>&-")
+    assert outcome(lines, b"hello\n") == (1, "0 ok, 1 fail\n", "")
+
+
+def test_where_standard_output_is_closed_nothing_is_printed(server: Server) -> None:
+    for each, code in (
+        (["push", "--all", "{}", "--text", server.text], 0),
+        (["push", "nobody", "{}", "--text", server.text], 1),
+        (["config"], 0),
+    ):
+        assert outcome(start(*each, redirection=">&-")) == (code, "", "")
+
+
+def test_lines_from_a_closed_standard_input_are_one_line() -> None:
+    refused = outcome(start("push", redirection="<&-"))
+    assert is_one_line(refused, "standard input is closed")
+
+
+def test_ctrl_c_ends_it_without_a_word_even_where_it_still_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_AT_LOAD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert pushline("config") == (130, "", "")
+    module = subprocess.run([sys.executable, "-m", "pushline"], capture_output=True, check=False)
+    assert (module.returncode, module.stdout, module.stderr) == (130, b"", b"")
 
 
 # --- the configuration --------------------------------------------------------------------------
@@ -190,6 +249,16 @@ def test_a_taken_port_is_one_line_that_names_it(flag: str) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refused = pushline("serve", flag, address, others[0], "127.0.0.1:0")
     assert is_one_line(refused, f"cannot listen at {address}: ", "in use")
+
+
+def test_a_server_without_standard_input_and_output_stops_as_any() -> None:
+    ports = ("--websocket", "127.0.0.1:0", "--text", "127.0.0.1:0")
+    command = start("serve", *ports, redirection="<&- >&-")
+    assert command.stderr is not None
+    assert b"  Ctrl-C stops it.\n" in iter(command.stderr.readline, b"")
+    command.send_signal(signal.SIGTERM)
+    ended = outcome(command)
+    assert (ended.code, ended.errors[-8:]) == (0, "stopped\n")
 
 
 def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> None:

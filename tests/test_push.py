@@ -11,6 +11,7 @@ import socket
 import sys
 import termios
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import pytest
 
 from pushline import push
 from pushline.client import Client
+from pushline.client.pushes import MAX_LINE
 from pushline.push import CHUNK, LONG_INPUT, push_lines
 from tests.browser import PING, PONG, Browser, connect
+from tests.client.peer import Peer, leaving_after
 from tests.commands import Command, called, outcome, pushline, start
 from tests.faults.back_end import push_line
 from tests.server import Server
@@ -201,6 +204,50 @@ def test_ctrl_c_ends_it_without_a_word(alice: Browser, pushing: Command) -> None
     assert outcome(pushing) == (130, "", "")
 
 
+def test_lines_that_are_answered_are_told_when_the_server_goes() -> None:
+    with Peer() as peer, start("push", "--text", peer.address) as command:
+        peer.answer = leaving_after(peer, 2)
+        write(command, b'{"uid":"a"}\n')
+        write(command, b'{"uid":"b"}\n')
+        peer.wait(lambda peer: peer.ended == 1)
+        write(command, b'{"uid":"c"}\n')
+        told = outcome(command)
+    assert (told.code, told.output) == (3, "")
+    far = "; a push may have been delivered; 2 ok, 0 fail; not sent: from line 3 on\n"
+    assert told.errors.startswith(f"pushline: cannot connect to {peer.address} ")
+    assert told.errors.endswith(far)
+
+
+def test_lines_that_went_out_and_were_not_answered_are_not_known() -> None:
+    with Peer() as peer:
+        peer.answer = leaving_after(peer, 2)
+        told = pushline("push", "--text", peer.address, given=b"{}\n" * 5)
+    lost = f"pushline: the connection to {peer.address} was lost; a push may have been delivered"
+    far = "2 ok, 0 fail; not known: lines 3 to 5; not sent: from line 6 on"
+    assert told == (3, "", f"{lost}; {far}\n")
+
+
+def test_lines_before_one_that_is_no_push_are_told_of_too() -> None:
+    with Peer() as peer:
+        peer.answer = leaving_after(peer, 1)
+        told = pushline("push", "--text", peer.address, given=b"{}\nhello\n{}\n")
+    assert told.code == 3
+    assert re.search(r"delivered; 1 ok, 1 fail; (not known: line 3; )?not sent", told.errors)
+
+
+def test_how_far_it_came_is_told_of_a_server_that_was_killed() -> None:
+    with Server() as server, page(server, "alice") as alice:
+        command = start("push", "--text", server.text)
+        for _ in range(2):  # the first is answered before the second is read
+            write(command, push_line("alice") + b"\n")
+            alice.message()
+    with contextlib.suppress(BrokenPipeError):  # it may have ended already
+        write(command, push_line("alice") + b"\n")
+    told = outcome(command)
+    assert told.code == 3
+    assert re.search(r"; a push may have been delivered; [12] ok, 0 fail; not ", told.errors)
+
+
 # --- the progress bar ---------------------------------------------------------------------------
 
 
@@ -291,4 +338,17 @@ def test_a_line_that_is_too_long_stops_no_other(
     line = push_line("alice")
     assert lines_of(tmp_path / "lines", [line, line.ljust(2 << 20), line], client) == (2, 1)
     assert [alice.message() for _ in range(2)] == [line] * 2
-    assert capsys.readouterr().err.startswith("pushline: line 2: a push of 2097152 bytes")
+    assert capsys.readouterr().err.startswith("pushline: line 2: a push of more than 1048576 bytes")
+
+
+def test_a_line_without_end_is_not_held(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "zeros").open("w+b") as source:
+        source.truncate(64 * MAX_LINE)
+        tracemalloc.start()
+        assert push_lines(client, source) == (0, 1)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 8 * MAX_LINE
+    assert capsys.readouterr().err.startswith("pushline: line 1: a push of more than 1048576 bytes")

@@ -1,7 +1,17 @@
-"""`python -m pushline` is `pushline`."""
+"""`pushline`, and `python -m pushline`."""
 
 import sys
 
-from pushline.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line; Ctrl-C ends it without a word, even where it still loads."""
+    try:
+        from pushline import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from pushline import __version__
 from pushline.client import Client
@@ -26,7 +27,7 @@ exit codes:
   0  every push was answered ok
   1  a push was answered fail
   2  wrong usage or configuration
-  3  the server could not be asked"""
+  3  the server could not be asked, or the answer not printed"""
 RELOAD_EXIT_CODES = """\
 exit codes:
   0  every process was replaced
@@ -42,29 +43,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Those of EXIT_CODES, and as a shell has them: 130 after Ctrl-C; 141 (SIGPIPE) where nobody
     reads what it prints.
     """
-    _open_closed_streams()
+    _take_standard_descriptors()
     try:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # at the interpreter's end nobody could catch what it raises
+            _say("", end="")  # at the interpreter's end nobody could catch what that raises
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return NO_READER
+    except _UnwritableError as error:
+        _silence(sys.stdout)
+        _complain(error)
+        return NO_ANSWER
 
 
-def _open_closed_streams() -> None:
-    """Let standard streams that were closed lead nowhere, also in processes that we start.
+def _take_standard_descriptors() -> None:
+    """Open those of 0, 1 and 2 that are closed at nothing: no socket may come to be one of them.
 
-    Else a socket would get the number of one, and what is meant for standard error is printed to
-    standard output.
+    What is for a standard error that is closed goes there, too, and not to standard output.
     """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
-        os.set_inheritable(number, True)
-    os.close(number)
-    sys.stdin = sys.stdin or os.fdopen(0)
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
+
+
+class _UnwritableError(Exception):
+    """Standard output takes nothing; says why."""
+
+
+def _say(words: str, end: str = "\n") -> None:
+    """Print it, with all that was printed before; to nobody where standard output is closed."""
+    try:
+        print(words, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _UnwritableError(f"cannot write to standard output ({error.strerror})") from None
+
+
+def _complain(error: Exception) -> None:
+    """A line on standard error; where that cannot be written the exit code has to do."""
+    try:
+        print(f"pushline: {error}", file=sys.stderr)
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """What is left to print there at the interpreter's end goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -74,7 +103,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return run(options)
     except PushlineError as error:
         OUTPUT.settle()
-        print(f"pushline: {error}", file=sys.stderr)
+        _complain(error)
         unasked = isinstance(error, ClientError) and not isinstance(error, InvalidPushError)
         return NO_ANSWER if unasked else WRONG_USAGE
     except KeyboardInterrupt:
@@ -247,17 +276,19 @@ def _check_words(options: argparse.Namespace) -> None:
 
 
 def _push_lines(client: Client) -> int:
+    if sys.stdin is None:
+        raise ConfigError("no lines to push: standard input is closed")
     if sys.stdin.isatty():
         print("pushline: reading lines, Ctrl-D ends", file=sys.stderr)
     ok, failed = push_lines(client, sys.stdin.buffer)
-    print(f"{ok} ok, {failed} fail")
+    _say(f"{ok} ok, {failed} fail")
     return PUSH_FAILED if failed else 0
 
 
 def _push_one(client: Client, options: argparse.Namespace) -> int:
     *uids, json = options.words
     ok = push_one(client, uids, json, options.utype)
-    print("ok" if ok else "fail")
+    _say("ok" if ok else "fail")
     return 0 if ok else PUSH_FAILED
 
 
@@ -268,10 +299,10 @@ def _token(options: argparse.Namespace) -> int:
             "no auth.secret, with which tokens are made: set PUSHLINE_AUTH_SECRET, "
             "or give --config FILE"
         )
-    print(login.encode(check_name(options.uid), check_name(options.utype), secret))
+    _say(login.encode(check_name(options.uid), check_name(options.utype), secret))
     return 0
 
 
 def _print_config(options: argparse.Namespace) -> int:
-    print(describe(_config(options, load)), end="")
+    _say(describe(_config(options, load)), end="")
     return 0

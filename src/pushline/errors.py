@@ -103,7 +103,17 @@ class AppError(PushlineError):
 
 
 class ClientError(PushlineError):
-    """A back end's client could not do what it was asked."""
+    """A back end's client could not do what it was asked; its text ends with how far that came.
+
+    Of pushes through the text port: the first of the call had these `answers`, and no more than
+    `sent` of them went out; None where that is not known.
+    """
+
+    answers: tuple[bool, ...] = ()
+    sent: int | None = None
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.args))
 
 
 class UnavailableError(ClientError):
@@ -120,3 +130,5 @@ class RejectedError(ClientError):
 
 class InvalidPushError(ClientError):
     """The server would not understand this push; nothing was sent."""
+
+    sent = 0

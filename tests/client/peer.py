@@ -44,6 +44,21 @@ def guard(secret: str) -> Answer:
     return answer
 
 
+def leaving_after(peer: "Peer", count: int) -> Answer:
+    """Takes so many lines, and is gone with the answer to the last of them."""
+    taken = 0
+
+    def answer(_line: bytes) -> bytes:
+        nonlocal taken
+        taken += 1
+        if taken == count:
+            peer.close_port()
+            raise HangUpError(b"ok\n")
+        return b"ok\n"
+
+    return answer
+
+
 class Peer:
     """Listens on a free port of 127.0.0.1 (the same one when started again), or at `path`.
 
@@ -92,6 +107,10 @@ class Peer:
         for thread in self._threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
+
+    def close_port(self) -> None:
+        """Takes no more connections, and keeps those that it has."""
+        _shut_down(self._listening, socket.SHUT_RDWR)
 
     def hang_up(self) -> None:
         """Ends every connection; they count as `ended` when the client has seen it."""

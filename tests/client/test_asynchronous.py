@@ -5,8 +5,8 @@ import pytest
 
 from pushline.client import AsyncClient
 from pushline.client.wire import BATCH
-from pushline.errors import BadNameError, ConfigError, InvalidPushError
-from tests.client.peer import Peer, guard
+from pushline.errors import BadNameError, ConfigError, InvalidPushError, UnavailableError
+from tests.client.peer import Peer, guard, leaving_after
 
 
 def ok_for_some(line: bytes) -> bytes:
@@ -70,11 +70,28 @@ async def test_nothing_of_many_is_sent_if_one_of_them_is_wrong(peer: Peer) -> No
     assert peer.accepted == 0
 
 
+async def test_an_error_after_the_first_of_many_says_how_far_they_came(peer: Peer) -> None:
+    peer.answer = leaving_after(peer, BATCH)
+    async with AsyncClient(peer.address) as client:
+        with pytest.raises(UnavailableError, match="; a push may have been delivered") as caught:
+            await client.push_many([("u", {})] * 3 * BATCH)
+    assert caught.value.answers == (True,) * BATCH
+    assert caught.value.sent in range(BATCH, 2 * BATCH + 1)  # whether it has seen the end yet
+
+
+async def test_a_client_that_is_dropped_open_warns_and_is_closed(peer: Peer) -> None:
+    client = AsyncClient(peer.address)
+    await client.push("u", {})
+    with pytest.warns(ResourceWarning, match=f"unclosed AsyncClient of {peer.address}"):
+        del client  # collected at once
+    await asyncio.to_thread(peer.wait, lambda peer: peer.ended == 1)
+
+
 async def test_the_secret_and_the_longest_line_are_settings(peer: Peer) -> None:
     peer.answer = guard("s3cret")
     async with AsyncClient(peer.address, secret="s3cret", max_line=30) as client:
         assert await client.push("u", {"a": "x" * 10})
-        with pytest.raises(InvalidPushError, match="at most 30"):
+        with pytest.raises(InvalidPushError, match="more than 30 bytes"):
             await client.push("u", {"a": "x" * 20})
 
 

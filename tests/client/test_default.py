@@ -71,6 +71,15 @@ def test_a_wrong_address_is_told_by_configure() -> None:
         pushline.client.configure("localhost")
 
 
+def test_a_wrong_configuration_leaves_the_one_before_it(peer: Peer) -> None:
+    pushline.client.configure(peer.address)
+    pushline.client.push("42", {})
+    with pytest.raises(pushline.client.ConfigError):
+        pushline.client.configure("localhost")
+    assert pushline.client.push("42", {})
+    assert peer.accepted == 1
+
+
 def test_the_public_names_are_a_list() -> None:
     assert pushline.client.__all__ == sorted(pushline.client.__all__)
     assert all(hasattr(pushline.client, name) for name in pushline.client.__all__)

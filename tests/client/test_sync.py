@@ -22,7 +22,7 @@ from pushline.errors import (
     RejectedError,
     UnavailableError,
 )
-from tests.client.peer import PATIENCE, Peer, guard
+from tests.client.peer import PATIENCE, Peer, guard, leaving_after
 
 SHORT = 0.2
 
@@ -87,6 +87,26 @@ def test_a_closed_client_connects_again_at_its_next_push(peer: Peer) -> None:
         client.close()
         peer.wait(lambda peer: peer.ended == peer.accepted)
     assert peer.accepted == 2
+
+
+def test_an_error_after_the_first_of_many_says_how_far_they_came(peer: Peer) -> None:
+    peer.answer = leaving_after(peer, BATCH)
+    with Client(peer.address) as client:
+        with pytest.raises(UnavailableError, match="; a push may have been delivered") as caught:
+            client.push_many([("u", {})] * 3 * BATCH)
+        assert caught.value.answers == (True,) * BATCH
+        assert caught.value.sent in range(BATCH, 2 * BATCH + 1)  # whether it has seen the end yet
+        peer.wait(lambda peer: peer.ended == 1)
+        with pytest.raises(UnavailableError, match="; nothing was pushed") as caught:
+            client.push_many([("u", {})] * 3 * BATCH)
+        assert (caught.value.answers, caught.value.sent) == ((), 0)
+
+
+def test_a_client_that_is_dropped_is_closed(peer: Peer) -> None:
+    for count in range(1, 4):
+        Client(peer.address).push("u", {})
+        peer.wait(lambda peer: peer.ended == count)  # noqa: B023 - called before the next one
+    assert peer.accepted == 3
 
 
 # --- threads ----------------------------------------------------------------------------------
@@ -211,6 +231,16 @@ def test_a_child_may_close_the_client_that_it_was_given(peer: Peer) -> None:
 
 
 @forks
+def test_a_client_that_a_child_drops_is_still_its_parents(peer: Peer) -> None:
+    clients = [Client(peer.address)]
+    assert clients[0].push("parent", {})
+    assert Child(clients.clear).succeeded()
+    assert clients[0].push("parent", {})
+    assert peer.accepted == 1
+    clients[0].close()
+
+
+@forks
 def test_a_fork_in_the_middle_of_another_threads_push_harms_neither(peer: Peer) -> None:
     peer.hold()
     with Client(peer.address, timeout=PATIENCE) as client, ThreadPoolExecutor(1) as thread:
@@ -305,7 +335,7 @@ def test_a_process_that_can_start_no_thread_is_told_so(peer: Peer) -> None:
             except UnavailableError as error:
                 print(error)
     """
-    assert run(program, peer.address) == "nothing was pushed: can't start new thread"
+    assert run(program, peer.address) == "can't start new thread; nothing was pushed"
 
 
 def test_a_process_does_not_wait_for_a_push_of_a_daemon_thread(peer: Peer) -> None:

@@ -98,6 +98,16 @@ async def test_a_server_that_was_killed_and_came_back_is_used_again() -> None:
                 assert await received(one) == '{"uid":"u","back":true}'
 
 
+async def test_a_server_that_takes_no_more_connections_is_told_as_a_reason() -> None:
+    with Server(TEXT_CONNECTIONS="1") as full, Client(full.text) as first:
+        await asyncio.to_thread(first.push_all, {})
+        async with AsyncClient(full.text) as second:
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match=r"before any .* text\.connections"):
+                    await second.push_all({})
+        assert await asyncio.to_thread(first.push_all, {})
+
+
 async def test_a_secret_is_asked_for_and_taken() -> None:
     with Server(TEXT_SECRET="s3cret with spaces ✓") as running:
         async with AsyncClient(running.text, secret="s3cret with spaces ✓") as client:

@@ -1,10 +1,13 @@
 """Pushes from asyncio code."""
 
+import warnings
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
+from weakref import finalize
 
 from pushline.client.address import DEFAULT_ADDRESS, server_at
+from pushline.client.fate import behind
 from pushline.client.pushes import MAX_LINE, Composer, Data, Push, Uid, Uids
 from pushline.client.wire import TIMEOUT, Wire, batches
 
@@ -20,6 +23,8 @@ class AsyncClient:
     raises BadNameError and InvalidPushError before anything is sent, and UnavailableError,
     DeadlineError and RejectedError, which are ClientErrors. Nothing is sent twice: after
     an error that says that a push may have been delivered it is for the caller to decide.
+
+    Close it, or use `async with`: one that is dropped open warns, and then closes.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class AsyncClient:
     ) -> None:
         self._wire = Wire(server_at(address), secret=secret, timeout=timeout)
         self._composer = Composer(max_line)
+        finalize(self, _dropped, self._wire).atexit = False
 
     async def push(self, uid: Uids, data: Data, *, utype: Uid | None = None) -> bool:
         """`data` to every connection of `uid`, or of several; false: none of them has one."""
@@ -48,12 +54,14 @@ class AsyncClient:
     async def push_many(self, pushes: Iterable[Push], *, utype: Uid | None = None) -> list[bool]:
         """Ready lines, or tuples of uid and data, one after the other without waiting between.
 
-        All are checked before the first is sent. `timeout` holds for each thousand of them; after
-        an error some may have been delivered.
+        All are checked before the first is sent. `timeout` holds for each thousand of them. A
+        ClientError has the `answers` that came, and how many were `sent`.
         """
-        answers = []
-        for batch in batches([self._composer.any_of(push, utype) for push in pushes]):
-            answers += await self._wire.ask(batch)
+        answers: list[bool] = []
+        lines = [self._composer.any_of(push, utype) for push in pushes]
+        with behind(answers):
+            for batch in batches(lines):
+                answers += await self._wire.ask(batch)
         return answers
 
     async def _ask(self, line: bytes) -> bool:
@@ -76,3 +84,9 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"AsyncClient({str(self._wire.address)!r})"
+
+
+def _dropped(wire: Wire) -> None:
+    if wire.is_open:
+        wire.drop()
+        warnings.warn(f"unclosed AsyncClient of {wire.address}", ResourceWarning, stacklevel=1)

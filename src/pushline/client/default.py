@@ -17,8 +17,9 @@ def configure(
     What is left out comes from the environment, as it does without this call: the address from
     PUSHLINE_TEXT_LISTEN (the first one), the secret from PUSHLINE_TEXT_SECRET.
     """
-    before = _clients.pop(_DEFAULT, None)
-    _clients[_DEFAULT] = _configured(address, secret, timeout)
+    client = _configured(address, secret, timeout)
+    before = _clients.get(_DEFAULT)
+    _clients[_DEFAULT] = client
     if before is not None:
         before.close()
 

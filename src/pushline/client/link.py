@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Sequence
 from typing import cast
 from weakref import WeakSet
 
@@ -21,8 +20,7 @@ DOUBT = 0.05
 
 REFUSED = "does not take the secret: set the client's to the server's text.secret"
 UNINVITED = "asks for a secret, text.secret (or for pushes no longer than its text.max_line)"
-NOTHING_PUSHED = "nothing was pushed"
-MAYBE_PUSHED = "a push may have been delivered"
+KEPT_OUT = "does its text.connections, or text.trusted_networks, keep us out?"
 
 _ANSWERS = {b"ok": True, b"fail": False}
 _LONGEST_ANSWER = max(map(len, _ANSWERS))
@@ -82,7 +80,7 @@ class Link(asyncio.Protocol):
 
     async def _authenticate(self) -> None:
         if self._secret:
-            await self.ask([b"auth " + self._secret.encode()])
+            await self.ask(Exchange([b"auth " + self._secret.encode()]))
 
     def _unreachable(self, error: Exception) -> str:
         number = error.errno if isinstance(error, OSError) else None
@@ -92,13 +90,17 @@ class Link(asyncio.Protocol):
     def _rejection(self) -> RejectedError:
         return RejectedError(f"{self._address} {REFUSED if self._secret else UNINVITED}")
 
+    def _cut(self) -> UnavailableError:
+        lost = f"the connection to {self._address} was lost"
+        silent = self.heard == float("-inf")
+        return UnavailableError(f"{lost} before any answer ({KEPT_OUT})" if silent else lost)
+
     def lose(self, error: ClientError) -> None:
         """The end, because of `error`: what waits for an answer fails, nothing more is sent."""
         if self.error is None:
             self.error = error
-            fate = NOTHING_PUSHED if isinstance(error, RejectedError) else MAYBE_PUSHED
             for exchange in dict.fromkeys(self._unanswered):
-                exchange.fail(because(error, fate))
+                exchange.fail(error)
             self._unanswered.clear()
             self._unwritten.clear()
             self._release_all()
@@ -122,13 +124,12 @@ class Link(asyncio.Protocol):
 
     # --- lines out ----------------------------------------------------------------------------
 
-    async def ask(self, lines: Sequence[bytes]) -> list[bool]:
-        """Sends `lines` (without line ends) as there is room; their answers, in the same order."""
-        exchange = Exchange(len(lines))
-        for line in lines:
+    async def ask(self, exchange: Exchange) -> list[bool]:
+        """Sends its lines (without line ends) as there is room; the answers, in the same order."""
+        for line in exchange.lines:
             await self._take_turn()
             if self.error is not None:
-                exchange.fail(because(self.error, NOTHING_PUSHED))  # no effect if it has begun
+                exchange.fail(self.error)  # no effect if it has failed
                 break
             self._send(line, exchange)
         return await exchange.result()
@@ -141,6 +142,7 @@ class Link(asyncio.Protocol):
             self._turns.give()
 
     def _send(self, line: bytes, exchange: Exchange) -> None:
+        exchange.sent += 1
         self._unanswered.append(exchange)
         if not self._unwritten:
             self.loop.call_soon(self._flush)
@@ -212,8 +214,7 @@ class Link(asyncio.Protocol):
         self.lose(UnavailableError(f"{self._address} {what}"))
 
     def eof_received(self) -> None:
-        lost = UnavailableError(f"the connection to {self._address} was lost")
-        self.lose(self._rejection() if self._doubt is not None else lost)
+        self.lose(self._cut() if self._doubt is None else self._rejection())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
@@ -232,11 +233,6 @@ class Link(asyncio.Protocol):
         self.error = UnavailableError(f"the connection to {self._address} is the parent process's")
         if self._transport is not None:
             sockets.give_up(self._transport.get_extra_info("socket"))
-
-
-def because(error: ClientError, fate: str) -> ClientError:
-    """`error`, for one of the callers that it concerns, with what is known of its pushes."""
-    return type(error)(f"{error}; {fate}")
 
 
 def _disown_all() -> None:

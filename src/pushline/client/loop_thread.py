@@ -6,6 +6,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from pushline.client.fate import MAYBE_PUSHED, told
 from pushline.errors import DeadlineError, UnavailableError
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class LoopThread:
             thread.start()
         except RuntimeError as error:
             self._loop.close()
-            raise UnavailableError(f"nothing was pushed: {error}") from None
+            raise told(UnavailableError(str(error))) from None
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """What `work` returns; DeadlineError after `timeout` seconds, whatever the loop does."""
@@ -32,7 +33,7 @@ class LoopThread:
             return future.result(timeout)
         except TimeoutError:
             raise DeadlineError(
-                f"the client's thread is stuck for {timeout:g} s; a push may have been delivered"
+                f"the client's thread is stuck for {timeout:g} s", MAYBE_PUSHED
             ) from None
         finally:
             future.cancel()  # of no effect on what is done

@@ -74,7 +74,7 @@ class Composer:
 
     def _checked(self, line: bytes) -> bytes:
         if len(line) > self._max_line:
-            size = f"a push of {len(line)} bytes; at most {self._max_line} are taken"
+            size = f"a push of more than {self._max_line} bytes, which is the most that is taken"
             raise InvalidPushError(f"{size} (the server's text.max_line, the client's max_line)")
         try:
             decode(line)

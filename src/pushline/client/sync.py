@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
+from weakref import finalize
 
 from pushline.client import loop_thread
 from pushline.client.address import DEFAULT_ADDRESS, server_at
+from pushline.client.fate import behind
 from pushline.client.pushes import MAX_LINE, Composer, Data, Push, Uid, Uids
 from pushline.client.wire import TIMEOUT, Wire, batches
 
@@ -15,6 +17,8 @@ GRACE = 1.0
 
 class Client:
     """Pushes over one connection, from any thread, and after a fork from the child as well.
+
+    It is closed when nobody has it any more, if not before.
 
     The parameters and errors are AsyncClient's. A call waits in its thread, so in a coroutine it
     would hold up the event loop: there AsyncClient is the better one.
@@ -29,7 +33,9 @@ class Client:
         max_line: int = MAX_LINE,
     ) -> None:
         self._wire = Wire(server_at(address), secret=secret, timeout=timeout)
+        self.max_line = max_line
         self._composer = Composer(max_line)
+        finalize(self, self._wire.drop).atexit = False
 
     def push(self, uid: Uids, data: Data, *, utype: Uid | None = None) -> bool:
         """`data` to every connection of `uid`, or of several; false: none of them has one."""
@@ -46,12 +52,14 @@ class Client:
     def push_many(self, pushes: Iterable[Push], *, utype: Uid | None = None) -> list[bool]:
         """Ready lines, or tuples of uid and data, one after the other without waiting between.
 
-        All are checked before the first is sent. `timeout` holds for each thousand of them; after
-        an error some may have been delivered.
+        All are checked before the first is sent. `timeout` holds for each thousand of them. A
+        ClientError has the `answers` that came, and how many were `sent`.
         """
-        answers = []
-        for batch in batches([self._composer.any_of(push, utype) for push in pushes]):
-            answers += self._ask(batch)
+        answers: list[bool] = []
+        lines = [self._composer.any_of(push, utype) for push in pushes]
+        with behind(answers):
+            for batch in batches(lines):
+                answers += self._ask(batch)
         return answers
 
     def _ask_one(self, line: bytes) -> bool:

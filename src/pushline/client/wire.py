@@ -1,10 +1,13 @@
 """The way to a text port: one link that is kept, and opened again once it was lost."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 
 from pushline.address import Address
-from pushline.client.link import MAYBE_PUSHED, NOTHING_PUSHED, Link, because
+from pushline.client.exchange import Exchange
+from pushline.client.fate import told
+from pushline.client.link import Link
 from pushline.errors import ClientError, ConfigError, DeadlineError, UnavailableError
 
 TIMEOUT = 2.0
@@ -52,19 +55,20 @@ class Wire:
         if not lines:
             return []
         started = asyncio.get_running_loop().time()
+        exchange = Exchange(lines)
         link = None
         try:
             async with asyncio.timeout(self.timeout):
                 link = await self._open_link()
-                return await link.ask(lines)
+                return await link.ask(exchange)
         except TimeoutError:
-            raise self._overdue(link, started) from None
+            raise exchange.told(self._overdue(link, started)) from None
 
     async def _open_link(self) -> Link:
         link = self._current_link()
         await link.ready.wait()
         if link.error is not None and not link.opened:
-            raise because(link.error, NOTHING_PUSHED)
+            raise told(link.error)
         return link
 
     def _current_link(self) -> Link:
@@ -82,11 +86,11 @@ class Wire:
 
     def _overdue(self, link: Link | None, started: float) -> ClientError:
         if link is None:
-            return UnavailableError(f"{self._no_answer}; {NOTHING_PUSHED}")
+            return UnavailableError(self._no_answer)
         if link.heard < started:
             # A server that was silent all the time may never say anything again.
             link.lose(UnavailableError(self._no_answer))
-        return DeadlineError(f"{self._no_answer}; {MAYBE_PUSHED}")
+        return DeadlineError(self._no_answer)
 
     @property
     def _no_answer(self) -> str:
@@ -97,8 +101,18 @@ class Wire:
         link, opening = self._link, self._opening
         if link is not None and opening is not None and self.is_open and _is_ours(link):
             opening.cancel()
-            await link.close(UnavailableError(f"the client of {self.address} was closed"))
+            await link.close(self._closed)
             await asyncio.wait([opening])
+
+    def drop(self) -> None:
+        """Has its loop close the connection; from any thread, and without waiting for it."""
+        if self._link is not None and self.is_open:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection too
+                self._link.loop.call_soon_threadsafe(self._link.lose, self._closed)
+
+    @property
+    def _closed(self) -> UnavailableError:
+        return UnavailableError(f"the client of {self.address} was closed")
 
     @property
     def is_open(self) -> bool:
