@@ -1,6 +1,7 @@
 """The core without sockets: a loop, its time and a transport that a test has in its own hands."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextvars import Context
 from typing import TypeVarTuple
@@ -47,12 +48,14 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Transport(asyncio.Transport):
-    """Notes what is written to it; `buffered` is how much of that it says is still unsent."""
+    """Notes what is written to it; `buffered` is how much of that it says is still unsent, `plug`
+    the socket that it says it has."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
         self.buffered = 0
+        self.plug: socket.socket | None = None
         self.aborted = self.paused = False
         self.when_written: Callable[[], object] | None = None
         """Called within every write."""
@@ -69,6 +72,9 @@ class Transport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.buffered
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self.plug if name == "socket" else default
 
     def is_reading(self) -> bool:
         return not self.paused

@@ -1,12 +1,13 @@
 """Silence, pings and the end, on a wheel that the test turns; one tick is one second."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from pushline.connection import PING, Connection
 from pushline.heartbeat import Heartbeat
-from pushline.messages import NO_PONG, NORMAL
+from pushline.messages import NO_PONG, NORMAL, Message
 from tests.core import Keeper, Loop, transport_of
 
 SILENCE, PONG, TIMEOUT = 25, 8, 80
@@ -29,6 +30,17 @@ def watched(keeper: Keeper, heartbeat: Heartbeat) -> Connection:
     connection = keeper.log_in("uid1")
     heartbeat.start(connection)
     return connection
+
+
+@pytest.fixture
+def far(watched: Connection) -> Iterator[socket.socket]:
+    """The other end of its socket, to which ten times ten bytes are on their way."""
+    near, far = socket.socketpair()
+    with near, far:
+        transport_of(watched).plug = near
+        for _ in range(10):
+            near.sendall(bytes(10))
+        yield far
 
 
 def pings(connection: Connection) -> int:
@@ -166,6 +178,58 @@ def test_with_neither_nobody_is_watched(keeper: Keeper) -> None:
     assert keeper.wheel.items() == []
     keeper.advance(1000)
     assert (pings(connection), keeper.closes) == (0, [])
+
+
+def test_who_takes_what_stands_before_the_ping_has_the_time_for_it(
+    keeper: Keeper, watched: Connection, far: socket.socket
+) -> None:
+    """However long that takes."""
+    keeper.advance(SILENCE + PONG - 1)
+    for _ in range(10):
+        far.recv(10)
+        keeper.advance(PONG)
+    assert (pings(watched), keeper.closes) == (1, [])
+    speak(watched)
+    keeper.advance(SILENCE - 1)
+    assert (pings(watched), keeper.closes) == (1, [])
+    keeper.advance(1)
+    assert pings(watched) == 2
+
+
+def test_who_has_taken_all_has_to_answer(
+    keeper: Keeper, watched: Connection, far: socket.socket
+) -> None:
+    keeper.advance(SILENCE + PONG - 1)
+    far.recv(100)
+    keeper.advance(PONG)
+    assert keeper.closes == []
+    keeper.advance(1)
+    assert keeper.closes == [(watched, NO_PONG)]
+
+
+def test_who_takes_nothing_more_is_closed_whatever_is_sent_to_it(
+    keeper: Keeper, watched: Connection, far: socket.socket
+) -> None:
+    keeper.advance(SILENCE + PONG - 1)
+    assert keeper.closes == []
+    watched.send(Message(b"more"))
+    keeper.advance(1)
+    assert keeper.closes == [(watched, NO_PONG)]
+
+
+def test_what_the_transport_and_the_queue_hold_counts_as_well(
+    keeper: Keeper, watched: Connection, far: socket.socket
+) -> None:
+    """What only goes from one to another was not taken."""
+    transport = transport_of(watched)
+    transport.buffered = 5000
+    watched.pause()
+    watched.pending.append(bytes(5000))
+    keeper.advance(SILENCE + PONG - 1)
+    watched.pending.remove(bytes(5000))
+    transport.buffered = 10_000
+    keeper.advance(1)
+    assert keeper.closes == [(watched, NO_PONG)]
 
 
 @pytest.mark.parametrize("when", [1, SILENCE, SILENCE + 1])

@@ -1,8 +1,10 @@
 """One live client: who it is, its write side, and its end."""
 
 import asyncio
+import socket
 from typing import Any, Protocol
 
+from pushline import sockets
 from pushline.codecs import websocket
 from pushline.commands import Session
 from pushline.messages import ABNORMAL, SLOW, Close, Encode, Message
@@ -53,6 +55,24 @@ class Connection(Writer):
     def ping(self) -> None:
         """Ask for a sign of life."""
         self.outbox.post(self, PING)
+
+    def unconfirmed(self) -> int:
+        """Bytes that are on their way to the peer; those that still wait for it do not count."""
+        return sockets.unconfirmed(self.transport)
+
+    def taken(self) -> int | None:
+        """A number that grows when the peer takes of what is on its way; None if nothing is.
+
+        Of TCP it is what was acknowledged, which no later push hides. The kernel does not count
+        that of a Unix socket: there it is what has not been taken, below 0.
+        """
+        unconfirmed = self.unconfirmed()
+        if not unconfirmed:
+            return None
+        connected = self.transport.get_extra_info("socket")
+        if connected.family == socket.AF_UNIX:
+            return -unconfirmed - sum(map(len, self.pending))
+        return sockets.acknowledged(connected)
 
     @property
     def is_read(self) -> bool:

@@ -1,6 +1,7 @@
 """The composition root: the only file that names the concrete listeners; start, drain, stop."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Sized
 from dataclasses import replace
@@ -40,8 +41,8 @@ from pushline.wheel import TICK, Ticker, Wheel
 AFTER = 1.0
 """Seconds in which all is over after `shutdown.time`."""
 LAST_WORDS = 0.75
-"""Seconds of them that the last closed connections have for their side of the close; the rest is
-for the end of the process itself."""
+"""Seconds of them that the last closed connections have for their side of the close, and others
+that had everything sooner; the rest is for the end of the process itself."""
 LAST_HANDLERS = 0.25
 """Seconds that an application's last handlers have in any case, and then `on_stop` again; they
 share what is left of the time for the closes."""
@@ -160,7 +161,8 @@ class Service:
     async def drain(self) -> None:
         """Take nothing new, and tell every browser to reconnect.
 
-        The closes are spread over `shutdown.time`; back ends are answered until the end.
+        The closes are spread over `shutdown.time`; back ends are answered until the end. Who reads
+        slowly has until then for what was sent to him, however few there are.
         """
         self._close(self._public)
         if self._shared:  # who takes the place of this process answers for it
@@ -180,7 +182,7 @@ class Service:
                 connection.close(SHUTDOWN)
             next_at += self.wheel.tick
             await asyncio.sleep(next_at - loop.time())
-        await self._last_words()
+        await self._last_words(connections, end)
         if self._running:
             await self._running.stop(max(0.0, end - loop.time()) / 2 + LAST_HANDLERS)
         if self.broker:
@@ -388,7 +390,20 @@ class Service:
         known = (*self.hub.connections.values(), *self._sessions.challengers, *timed)
         return list(dict.fromkeys(known))
 
-    async def _last_words(self) -> None:
+    async def _last_words(self, connections: list[Connection], end: float) -> None:
+        """Until nobody is left: LAST_WORDS for those who have everything, for others until `end`.
+
+        Also for those who take nothing: the window of a slow reader may open only now and then.
+        """
+        await self._all_gone()
+        time = asyncio.get_running_loop().time
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                while time() < end and any(each.unconfirmed() for each in connections):
+                    await self._all_gone()
+
+    async def _all_gone(self) -> None:
+        """Wait for that, LAST_WORDS at most."""
         for _ in range(math.ceil(LAST_WORDS / self.wheel.tick)):
             if not self.metrics.open:
                 return

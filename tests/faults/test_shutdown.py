@@ -32,6 +32,8 @@ BROWSERS = 600
 IN_FLIGHT = 50
 BEHIND = 45
 """Pushes of 16 KiB: more than the kernels hold, less than `limits.queue`."""
+SLOW = 2.5
+"""Seconds in which a slow reader takes these."""
 GONE_WITHIN = 5.0
 """Seconds that the end may take in all,"""
 BUSY = 1.5
@@ -138,6 +140,51 @@ def test_a_reader_that_was_behind_gets_all_that_was_taken_and_then_the_close(
             assert [browser.receive() for _ in lines] == [(TEXT, line) for line in lines]
             assert browser.close_code() == 3001
         assert server.wait() == 0
+
+
+def test_a_reader_that_is_slow_has_the_whole_time_for_it(server: Server) -> None:
+    """However few are connected."""
+    with (
+        browsers(server.websocket, 1, receive_buffer=64 << 10) as (slow,),
+        BackEnd(server.text) as back_end,
+    ):
+        lines = [push_line("", number=number).ljust(16 << 10) for number in range(BEHIND)]
+        for line in lines:
+            assert back_end.push(line)
+        server.signal(signal.SIGTERM)
+        started = time.monotonic()
+        for number, line in enumerate(lines):
+            time.sleep(max(0, started + SLOW * number / BEHIND - time.monotonic()))  # its pace
+            assert slow.receive() == (TEXT, line)
+        answer_close(slow)
+        answered = time.monotonic()
+        assert server.wait() == 0
+        assert time.monotonic() - answered < AT_ONCE
+
+
+def answer_close(browser: Browser) -> None:
+    assert browser.close_code() == 3001
+    browser.send_frame(CLOSE, (3001).to_bytes(2))
+
+
+def test_where_all_answer_at_once_it_ends_at_once(server: Server) -> None:
+    with browsers(server.websocket, 5) as prompt:
+        server.signal(signal.SIGTERM)
+        started = time.monotonic()
+        for browser in prompt:
+            answer_close(browser)
+        assert server.wait() == 0
+        assert time.monotonic() - started < AT_ONCE
+
+
+def test_who_has_everything_and_does_not_answer_is_not_waited_for_much_longer(
+    server: Server,
+) -> None:
+    with browsers(server.websocket, 5):
+        server.signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert server.wait() == 0
+        assert time.monotonic() - started < AT_ONCE + BUSY
 
 
 def test_nobody_new_comes_in_while_it_drains(server: Server) -> None:

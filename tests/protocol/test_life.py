@@ -60,7 +60,7 @@ SIGNS_OF_LIFE = [
 
 
 def test_who_gives_no_sign_of_life_after_a_ping_is_closed(server: Server) -> None:
-    """Any byte is one: it gets a second ping when the time for an answer to the first is over."""
+    """Any byte is one: who has sent it gets a second ping, after as much silence again."""
     with contextlib.ExitStack() as stack:
         lively = [stack.enter_context(logged_in(server)) for _ in SIGNS_OF_LIFE]
         silent = stack.enter_context(logged_in(server))

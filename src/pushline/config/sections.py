@@ -292,7 +292,9 @@ class Heartbeat:
         seconds(0.01, 3600, zero="off"), 25, "A connection silent for so long gets a ping."
     )
     pong: float = setting(
-        seconds(0.01, 3600), 8, "One that is silent for so long after a ping is closed."
+        seconds(0.01, 3600),
+        8,
+        "One that neither answers a ping nor takes data for so long is closed.",
     )
     timeout: float = setting(
         seconds(0.01, 86_400, zero="never"),

@@ -5,11 +5,7 @@ when the kernel has all of the last.
 """
 
 import asyncio
-import fcntl
 import logging
-import socket
-import sys
-import termios
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +14,7 @@ from pushline.app.files import File, Files, Redirect
 from pushline.codecs.http_head import Request
 from pushline.errors import HttpError
 from pushline.listeners.http_connection import HttpConnection
+from pushline.sockets import unconfirmed
 from pushline.wheel import Item, Wheel
 
 log = logging.getLogger(__name__)
@@ -164,12 +161,12 @@ class Download(Item):
 
     def _watch(self) -> None:
         """From now on the client has to take something."""
-        self._in_flight, self._since = self._unconfirmed(), self._shared.wheel.now
+        self._in_flight, self._since = unconfirmed(self._http.transport), self._shared.wheel.now
         self._shared.wheel.schedule(self, 1, Download._look)
 
     def _look(self) -> None:
         """However little it has taken counts."""
-        wheel, in_flight = self._shared.wheel, self._unconfirmed()
+        wheel, in_flight = self._shared.wheel, unconfirmed(self._http.transport)
         if in_flight != self._in_flight:
             self._in_flight, self._since = in_flight, wheel.now
         if wheel.now - self._since >= self._shared.patience:
@@ -183,17 +180,3 @@ class Download(Item):
         """TLS can only end both sides, and only in a fixed time: so not while anything waits."""
         if not self._http.transport.can_write_eof():
             self._http.transport.close()
-
-    def _unconfirmed(self) -> int:
-        """Bytes that the client has not confirmed: ours and the kernel's."""
-        transport = self._http.transport
-        return transport.get_write_buffer_size() + _in_kernel(transport.get_extra_info("socket"))
-
-
-def _in_kernel(connected: socket.socket) -> int:
-    """SIOCOUTQ of tcp(7), which has the number of TIOCOUTQ; 0 of a closed one."""
-    try:
-        answer = fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return 0
-    return int.from_bytes(answer, sys.byteorder)
