@@ -14,8 +14,10 @@ from pushline.codecs.gateway_frames import (
     FrameReader,
     Place,
     encode,
+    encode_answer,
     encode_event,
 )
+from pushline.codecs.php_serialize import dumps
 from tests.worker.world import LIMIT, request
 
 PATIENCE = 20.0
@@ -91,12 +93,11 @@ class Wire:
         number: int = 1,
         *,
         flag: int = PLAIN,
-        session: bytes = b"",
         body: bytes = b"",
     ) -> None:
         """An event; it is marked as ours if the gateway is."""
         flag |= OURS if self.gateway.ours else 0
-        place = self.gateway.place
+        place, session = self.gateway.place, self.gateway.sessions.get(number, b"")
         self.write(encode_event(cmd, place, number, flag=flag, ext=session, body=body))
 
     def connect(self, number: int = 1, target: str = "/") -> None:
@@ -122,11 +123,13 @@ class Wire:
 
 
 class Gateway:
-    """Notes who connects in `wires`, and answers IS_ONLINE with `answer`."""
+    """Notes who connects in `wires`, and answers IS_ONLINE with `answer`; keeps `sessions`."""
 
     def __init__(self, *, ours: bool = True) -> None:
         self.ours = ours
         self.answer = b"i:0;"
+        self.sessions: dict[int, bytes] = {}
+        """By the numbers of browsers."""
         self.silent: set[Wire] = set()
         """Who gets no answers."""
         self.at_once: Callable[[Wire], object] | None = None
@@ -172,12 +175,21 @@ class Gateway:
                 wire.bytes += data
                 for frame in frames.feed(data):
                     wire.frames.append(frame)
-                    if frame.cmd == Cmd.IS_ONLINE and wire not in self.silent:
-                        wire.write(len(self.answer).to_bytes(4) + self.answer)
-                    if frame.cmd == Cmd.LEAVE and wire not in self.silent:
-                        wire.write(encode(Cmd.HANDED_OVER))
+                    self._take(wire, frame)
         wire.ended = True
         writer.close()
+
+    def _take(self, wire: Wire, frame: Frame) -> None:
+        if frame.cmd == Cmd.SET_SESSION:
+            self.sessions[frame.connection_id] = frame.ext
+        if wire in self.silent:
+            return
+        if frame.cmd == Cmd.IS_ONLINE:
+            wire.write(encode_answer(self.answer))
+        if frame.cmd == Cmd.GET_SESSION:
+            wire.write(encode_answer(self.sessions.get(frame.connection_id, dumps({}))))
+        if frame.cmd == Cmd.LEAVE:
+            wire.write(encode(Cmd.HANDED_OVER))
 
 
 class Cluster:

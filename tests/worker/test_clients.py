@@ -16,11 +16,13 @@ from pushline.commands import (
     JoinGroup,
     Kick,
     SendToClient,
+    SerializedSession,
     SetSession,
     UidOfClient,
 )
-from pushline.errors import BadNameError, UnsupportedError
+from pushline.errors import BadNameError, UnavailableError, UnsupportedError
 from pushline.messages import GATEWAY_LOST, INTERNAL_ERROR, NO_STATUS
+from tests.worker.gateways import until
 from tests.worker.world import CLIENT, World, event, request, serving
 
 Notes = list[object]
@@ -48,6 +50,23 @@ def with_echo() -> tuple[App, Notes]:
     notes: Notes = []
     echo(app, notes)
     return app, notes
+
+
+class Caller(World):
+    """One client that is there, to call its verbs."""
+
+    client: Client
+
+    async def come(self) -> None:
+        self.connect()
+        await self.settle()
+        self.client = self.clients._inboxes[1].client
+
+
+async def caller(app: App | None = None) -> Caller:
+    world = Caller(app or App())
+    await world.come()
+    return world
 
 
 # --- events -------------------------------------------------------------------------------------
@@ -314,6 +333,7 @@ async def test_a_session_comes_with_each_event_and_goes_back_behind_what_was_sen
         for text in ("count", "hi", "count"):  # all under way before the first was handled
             world.say(text)
         await world.settle()
+        world.line.answers = {SerializedSession: dumps({"hits": 7})}
         world.say("count", session=dumps({"hits": 7}))
         await world.settle()
         assert [part for part in world.line.said if part[0] == "SET_SESSION"] == [
@@ -395,24 +415,186 @@ async def test_a_handler_that_raises_has_changed_the_session_too() -> None:
         assert world.line.said == [("SET_SESSION", dumps({"said": "hi"}), b"")]
 
 
+async def test_another_clients_handler_changes_a_session() -> None:
+    app = App()
+    clients: dict[str, Client] = {}
+
+    @app.on_connect
+    async def connected(client: Client) -> None:
+        clients[client.request.path] = client
+
+    @app.on_message
+    async def said(client: Client, data: str) -> None:
+        if data == "hi":
+            await client.send(data)
+        else:
+            clients[data].session["by"] = client.request.path
+
+    async with serving(app) as world:
+        world.connect(1, "/ann")
+        world.connect(2, "/bob")
+        await world.settle()
+        world.say("/bob", 1)
+        world.say("hi", 1)
+        await world.settle()
+        assert [frame.connection_id for frame in world.line.sent] == [2, 1]
+        assert world.line.said == [
+            ("SET_SESSION", dumps({"by": "/ann"}), b""),
+            ("SEND_TO_ONE", b"", b"hi"),
+        ]
+
+
+async def test_what_a_task_changes_goes_back_at_once() -> None:
+    world = await caller()
+    world.client.session["later"] = 1
+    assert world.line.said == []  # it is not known yet that it was changed
+    await asyncio.sleep(0)
+    assert world.line.said == [("SET_SESSION", dumps({"later": 1}), b"")]
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+async def test_what_a_thread_changes_goes_back_soon_and_at_the_end(at_the_end: bool) -> None:
+    """It may take its time between asking for the session and changing it."""
+    world = await caller()
+    asked_for, may_change = threading.Event(), threading.Event()
+
+    def change() -> None:
+        session = world.client.session
+        asked_for.set()
+        may_change.wait()
+        session["later"] = 1
+
+    changing = asyncio.create_task(asyncio.to_thread(change))
+    await asyncio.to_thread(asked_for.wait)
+    world.clients._inboxes[1]._peer.keep_session()  # too early
+    may_change.set()
+    await changing
+    if at_the_end:
+        world.write_back.finish()
+    else:
+        await until(lambda: world.line.said)
+    assert world.line.said == [("SET_SESSION", dumps({"later": 1}), b"")]
+
+
+async def test_what_is_changed_while_its_own_handler_is_at_work_goes_back_behind_that() -> None:
+    app = App()
+    may_go_on = asyncio.Event()
+
+    @app.on_message
+    async def said(client: Client, data: str) -> None:
+        session = client.session
+        await may_go_on.wait()
+        session["own"] = 1
+
+    world = await caller(app)
+    world.say("hi")
+    world.client.session["before"] = 1
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert world.line.said == []
+    may_go_on.set()
+    await world.settle()
+    assert world.line.said == [("SET_SESSION", dumps({"before": 1, "own": 1}), b"")]
+
+
+async def test_what_a_task_changes_is_newer_than_what_has_come_before() -> None:
+    world = await caller()
+    world.say("hi", session=dumps({"name": "Bob"}))
+    world.client.session["later"] = 1
+    await world.settle()
+    assert world.line.said == [("SET_SESSION", dumps({"later": 1}), b"")]
+    assert world.client.session == {"later": 1}
+
+
+async def test_what_a_task_makes_of_a_session_that_cannot_be_kept_is_counted_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = await caller()
+    world.client.session["lock"] = threading.Lock()
+    await asyncio.sleep(0)
+    assert (world.metrics.app_errors["session"], world.line.said) == (1, [])
+    assert f"session failed: {world.client!r}" in caplog.text
+
+
+class Busy(dict[str, object]):
+    """A thread changes it whenever it is gone through, until it `rests`."""
+
+    rests = False
+
+    def items(self) -> Any:
+        if not self.rests:
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().items()
+
+
+async def test_a_session_that_a_thread_changes_right_now_is_tried_again() -> None:
+    world = await caller()
+    world.client.session["deep"] = busy = Busy(x=1)
+    await asyncio.sleep(0)
+    assert world.line.said == []
+    busy.rests = True
+    await until(lambda: world.line.said)
+    assert world.line.said == [("SET_SESSION", dumps({"deep": {"x": 1}}), b"")]
+    assert world.metrics.app_errors["session"] == 0
+
+
+# --- what others set ----------------------------------------------------------------------------
+
+
+async def resettable() -> tuple[Caller, Notes]:
+    """A client whose handler has said Ann, where nothing was set before."""
+    app, notes = App(), []
+
+    @app.on_message
+    async def said(client: Client, data: str) -> None:
+        notes.append(client.session.get("name"))
+        client.session.setdefault("name", "Ann")
+
+    world = await caller(app)
+    world.say("hi")
+    await world.settle()
+    return world, notes
+
+
+async def test_a_session_that_others_have_set_back_is_that_of_the_next_message() -> None:
+    world, notes = await resettable()
+    world.line.answers = {SerializedSession: dumps({})}
+    world.say("hi", session=b"")
+    await world.settle()
+    assert notes == [None, None]
+
+
+async def test_a_session_that_is_changed_while_the_gateway_is_asked_stays_so() -> None:
+    world, notes = await resettable()
+    world.line.answers = {SerializedSession: dumps({})}
+    world.line.may_answer.clear()
+    world.say("hi")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    world.client.session["name"] = "Bob"
+    world.line.may_answer.set()
+    await world.settle()
+    assert notes == [None, "Bob"]
+
+
+@pytest.mark.parametrize("answer", [None, UnavailableError("gone")])
+async def test_a_gateway_that_says_nothing_of_a_session_changes_nothing(answer: object) -> None:
+    world, notes = await resettable()
+    world.line.answers = {SerializedSession: answer}
+    world.say("hi")
+    await world.settle()
+    assert notes == [None, "Ann"]
+
+
+async def test_of_one_that_is_gone_no_session_is_asked_for() -> None:
+    world, _ = await resettable()
+    world.line.answers = {SerializedSession: dumps({"name": "Bob"})}
+    world.leave()
+    await world.settle()
+    assert world.client.session == {"name": "Ann"}
+
+
 # --- a client's verbs ---------------------------------------------------------------------------
-
-
-class Caller(World):
-    """One client that is there, to call its verbs."""
-
-    client: Client
-
-    async def come(self) -> None:
-        self.connect()
-        await self.settle()
-        self.client = self.clients._inboxes[1].client
-
-
-async def caller(app: App | None = None) -> Caller:
-    world = Caller(app or App())
-    await world.come()
-    return world
 
 
 async def test_its_verbs_go_out_at_once_in_their_order_as_php_sends_them() -> None:

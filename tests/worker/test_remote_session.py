@@ -1,12 +1,24 @@
 """The rule by which events and this worker's own changes make one session of a client."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from pushline.codecs.gateway_call_answers import session_of
 from pushline.codecs.php_serialize import dumps
 from pushline.errors import AppError, SerializedError
-from pushline.worker.remote_session import MOST_UNSEEN, RemoteSession
+from pushline.worker.remote_session import Question, RemoteSession
 
 NEVER_SET = b""
 ANN, BOB, CAT = (dumps({"name": name}) for name in ("Ann", "Bob", "Cat"))
@@ -16,6 +28,17 @@ def changed(session: RemoteSession, **values: object) -> bytes | None:
     """What goes to the gateway after a handler that sets these."""
     session.value().update(values)
     return session.changed()
+
+
+def came(session: RemoteSession, received: bytes) -> bool:
+    """An event came with this, and it is its turn; False where the gateway has to be asked."""
+    number = session.arrived(received)
+    return number is None or session.seen(number, received)
+
+
+def asked(session: RemoteSession, answer: bytes) -> None:
+    """The gateway has this, and is asked while nothing else happens."""
+    session.answered(session.ask(), answer)
 
 
 # --- what the application sees ------------------------------------------------------------------
@@ -37,7 +60,7 @@ def test_it_is_one_object_as_long_as_nobody_else_changes_it() -> None:
     held = session.value()
     held["age"] = 5
     session.changed()
-    session.seen(ANN)
+    came(session, ANN)
     assert session.value() is held
 
 
@@ -47,7 +70,7 @@ def test_what_cannot_be_read_is_an_error_and_is_never_overwritten(serialized: by
     with pytest.raises(AppError, match=r"gateway\.set_session"):
         session.value()
     assert session.changed() is None
-    session.seen(ANN)
+    came(session, ANN)
     assert session.value() == {"name": "Ann"}
 
 
@@ -93,7 +116,7 @@ def test_what_was_only_read_does_not_go_back(serialized: bytes) -> None:
 
 def test_what_was_not_asked_for_does_not_go_back() -> None:
     session = RemoteSession(ANN)
-    session.seen(BOB)
+    came(session, BOB)
     assert session.changed() is None
 
 
@@ -114,56 +137,116 @@ def test_what_php_cannot_have_is_refused_and_the_next_good_one_goes() -> None:
 # --- the rule -----------------------------------------------------------------------------------
 
 
-def test_events_that_were_under_way_do_not_undo_what_was_set_since() -> None:
-    session = RemoteSession(NEVER_SET)
-    assert changed(session, name="Ann") == ANN
-    session.seen(NEVER_SET)
+def test_what_others_set_replaces_the_copy() -> None:
+    session = RemoteSession(ANN)
     assert session.value() == {"name": "Ann"}
-    assert changed(session, name="Bob") == BOB
-    session.seen(NEVER_SET)
-    session.seen(ANN)
-    assert session.value() == {"name": "Bob"}
-    session.seen(BOB)
+    assert came(session, BOB)
     assert session.value() == {"name": "Bob"}
 
 
-def test_what_others_have_set_replaces_ours() -> None:
+def test_what_came_before_ours_was_set_does_not_undo_it() -> None:
     session = RemoteSession(ANN)
-    changed(session, hits=1)
-    session.seen(BOB)
-    assert session.value() == {"name": "Bob"}
-    assert session.changed() is None
-
-
-def test_who_has_set_last_is_right_whatever_the_order() -> None:
-    """Others have set Bob before our Cat came: Bob is seen first, then ours comes back."""
-    session = RemoteSession(ANN)
+    number = session.arrived(BOB)
+    assert number is not None
     assert changed(session, name="Cat") == CAT
-    session.seen(BOB)
-    assert session.value() == {"name": "Bob"}
-    session.seen(CAT)
+    assert session.seen(number, BOB)
     assert session.value() == {"name": "Cat"}
 
 
-def test_what_came_back_counts_as_received() -> None:
-    """From then on the one before it can only come from others."""
+def test_what_comes_while_ours_is_under_way_may_be_older_or_newer_so_the_gateway_is_asked() -> None:
+    for answer, name in ((BOB, "Bob"), (NEVER_SET, None), (CAT, "Cat")):
+        session = RemoteSession(NEVER_SET)
+        assert changed(session, name="Bob") == BOB
+        assert not came(session, NEVER_SET)
+        asked(session, answer)
+        assert session.value().get("name") == name
+        assert session.changed() is None
+
+
+def test_ours_that_comes_back_has_arrived_and_what_comes_then_is_by_others() -> None:
     session = RemoteSession(ANN)
     changed(session, name="Bob")
-    session.seen(BOB)
-    session.seen(ANN)
+    assert came(session, BOB)
+    assert came(session, ANN)
     assert session.value() == {"name": "Ann"}
 
 
-def test_of_several_that_were_set_one_may_come_back_without_those_before_it() -> None:
+def test_what_others_set_back_is_found_though_it_came_before() -> None:
+    session = RemoteSession(ANN)
+    changed(session, name="Bob")
+    assert not came(session, ANN)
+    asked(session, ANN)
+    assert session.value() == {"name": "Ann"}
+    assert came(session, ANN)
+
+
+def test_behind_an_answer_the_last_that_came_may_come_anew() -> None:
+    session = RemoteSession(ANN)
+    changed(session, name="Bob")
+    assert not came(session, ANN)
+    asked(session, BOB)
+    assert came(session, ANN)
+    assert session.value() == {"name": "Ann"}
+
+
+def test_ours_that_comes_back_may_be_one_before_the_last() -> None:
+    """Ann, Bob and Ann were set: the last Ann may still be under way, and Bob come behind that."""
     session = RemoteSession(NEVER_SET)
-    for name in ("Ann", "Bob", "Cat"):
+    for name in ("Ann", "Bob", "Ann"):
         changed(session, name=name)
-    session.seen(BOB)
-    assert session.value() == {"name": "Cat"}
-    session.seen(CAT)
-    assert session.value() == {"name": "Cat"}
-    session.seen(ANN)  # long since taken back: others have set it
+    assert not came(session, ANN)
+    asked(session, ANN)
+    assert came(session, ANN)
     assert session.value() == {"name": "Ann"}
+
+
+def test_what_is_set_while_the_gateway_is_asked_is_not_undone_and_not_known_to_be_there() -> None:
+    session = RemoteSession(ANN)
+    changed(session, name="Bob")
+    assert not came(session, ANN)
+    question = session.ask()
+    changed(session, name="Cat")
+    session.answered(question, BOB)
+    assert session.value() == {"name": "Cat"}
+    assert not came(session, BOB)
+    asked(session, CAT)
+    assert session.value() == {"name": "Cat"}
+
+
+def test_what_came_before_the_question_is_older_than_the_answer() -> None:
+    session = RemoteSession(ANN)
+    changed(session, hits=1)
+    numbers = [session.arrived(ANN) for _ in range(3)]
+    assert None not in numbers
+    assert not session.seen(numbers[0] or 0, ANN)
+    asked(session, dumps({"name": "Ann", "hits": 1}))
+    assert all(session.seen(number or 0, ANN) for number in numbers[1:])
+    assert session.value() == {"name": "Ann", "hits": 1}
+
+
+def test_what_came_while_the_gateway_was_asked_may_be_older_than_the_answer() -> None:
+    """It has been sent it before it got the question, or behind the answer: it is asked again."""
+    for answer, name in ((CAT, "Cat"), (BOB, "Bob")):
+        session = RemoteSession(ANN)
+        changed(session, name="Cat")
+        assert not came(session, ANN)
+        question = session.ask()
+        number = session.arrived(BOB)
+        assert number is not None
+        session.answered(question, CAT)
+        assert not session.seen(number, BOB)
+        asked(session, answer)
+        assert session.value() == {"name": name}
+        assert came(session, answer)
+
+
+def test_an_answer_that_is_none_leaves_everything_as_it_was() -> None:
+    session = RemoteSession(ANN)
+    changed(session, name="Bob")
+    assert not came(session, ANN)
+    session.ask()
+    assert session.value() == {"name": "Bob"}
+    assert not came(session, ANN)
 
 
 def test_a_change_by_others_while_a_handler_holds_the_old_one_is_overwritten_only_if_asked() -> (
@@ -172,15 +255,143 @@ def test_a_change_by_others_while_a_handler_holds_the_old_one_is_overwritten_onl
     session = RemoteSession(ANN)
     held = session.value()
     session.changed()
-    session.seen(BOB)
+    came(session, BOB)
     held["name"] = "Cat"  # the old object: nobody's any more
     assert session.changed() is None
     assert session.value() == {"name": "Bob"}
 
 
-def test_what_is_kept_of_those_that_never_come_back_is_bounded() -> None:
+# --- the rule, in any order of events -----------------------------------------------------------
+
+
+class Told(NamedTuple):
+    """The gateway's session, and how often it had been set until then."""
+
+    session: bytes
+    version: int
+
+
+class Asked(NamedTuple):
+    """By the worker, behind what it has set."""
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A gateway, what is under way from it (`down`) and to it (`up`), and a worker's copy.
+
+    `queue` is what waits for its turn, `answer` what the worker has been told and not read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gateway = Told(NEVER_SET, 0)
+        self.up: deque[bytes | Asked] = deque()
+        self.down: deque[tuple[bool, Told]] = deque()
+        self.copy = RemoteSession(NEVER_SET)
+        self.queue: deque[tuple[int, Told]] = deque()
+        self.question: Question | None = None
+        self.answer: Told | None = None
+        self.ours = 0
+        """How often the worker has set it, and"""
+        self.arrived = 0
+        """the version that the gateway made of the last of these; none while it is under way."""
+        self.known = [ANN, BOB]
+        """What others may set: also what has been there before."""
+
+    @rule(data=st.data())
+    def others_set(self, data: st.DataObject) -> None:
+        self._set(data.draw(st.sampled_from(self.known[-3:])))
+
+    @rule()
+    def the_worker_sets(self) -> None:
+        self.ours += 1
+        changed_ = changed(self.copy, ours=self.ours)
+        assert changed_ is not None
+        self.up.append(changed_)
+        self.arrived = 0
+
+    @rule()
+    def an_event_is_sent(self) -> None:
+        self.down.append((False, self.gateway))
+
+    @precondition(lambda self: self.up)
+    @rule()
+    def the_gateway_takes(self) -> None:
+        taken = self.up.popleft()
+        if isinstance(taken, Asked):
+            self.down.append((True, self.gateway))
+        else:
+            self.known.append(taken)
+            self._set(taken)
+            if not any(isinstance(frame, bytes) for frame in self.up):
+                self.arrived = self.gateway.version
+
+    @precondition(lambda self: self.down)
+    @rule()
+    def the_worker_receives(self) -> None:
+        is_answer, told = self.down.popleft()
+        if is_answer:
+            self.answer = told
+        elif (number := self.copy.arrived(told.session)) is not None:
+            self.queue.append((number, told))
+
+    @precondition(lambda self: self.answer)
+    @rule()
+    def the_worker_reads_the_answer(self) -> None:
+        assert self.answer is not None
+        assert self.question is not None
+        with self._newer(self.answer):
+            self.copy.answered(self.question, self.answer.session)
+        self.answer = self.question = None
+
+    @precondition(lambda self: self.queue and self.question is None)
+    @rule()
+    def it_is_its_turn(self) -> None:
+        number, told = self.queue.popleft()
+        with self._newer(told):
+            clear = self.copy.seen(number, told.session)
+        if not clear:
+            self.question = self.copy.ask()
+            self.up.append(Asked())
+
+    @rule()
+    def all_gets_quiet_and_one_more_event_is_handled(self) -> None:
+        self._drain()
+        self.an_event_is_sent()
+        self._drain()
+        assert self.copy.value() == session_of(self.gateway.session)
+
+    def _drain(self) -> None:
+        while self.up or self.down or self.queue or self.answer:
+            if self.up:
+                self.the_gateway_takes()
+            if self.down:
+                self.the_worker_receives()
+            if self.answer:
+                self.the_worker_reads_the_answer()
+            if self.queue and self.question is None:
+                self.it_is_its_turn()
+
+    def _set(self, session: bytes) -> None:
+        self.gateway = Told(session, self.gateway.version + 1)
+
+    @contextmanager
+    def _newer(self, told: Told) -> Iterator[None]:
+        """What replaces the copy is newer than what the worker has set itself."""
+        before = dict(self.copy.value())
+        yield
+        if self.copy.value() != before and self.ours:
+            assert 0 < self.arrived < told.version
+
+
+def test_whoever_set_last_is_right_in_any_order() -> None:
+    run_state_machine_as_test(
+        AnyOrder, settings=settings(max_examples=500, stateful_step_count=40, deadline=None)
+    )
+
+
+def test_while_nothing_is_set_here_nothing_is_asked() -> None:
     session = RemoteSession(NEVER_SET)
-    for hits in range(MOST_UNSEEN + 10):
-        changed(session, hits=hits)
-    session.seen(dumps({"hits": 0}))  # forgotten, so it counts as others'
-    assert session.value() == {"hits": 0}
+    for received in (ANN, BOB, BOB, ANN, dumps({})):
+        assert came(session, received)
+        assert session.value() == session_of(received)
+        assert session.changed() is None

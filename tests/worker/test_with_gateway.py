@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from pushline.client import GatewayClient
 from tests.ports import free_address
 from tests.server import Server
 from tests.worker.gateways import PATIENCE, until
@@ -306,6 +307,88 @@ async def test_a_process_that_hangs_holds_up_its_own_browsers_only_and_not_for_l
         await places[index].send("who")
         assert (await lost) in {"0", "1"}
         assert (one.close_code, two.close_code) == (None, None)
+
+
+# --- the session --------------------------------------------------------------------------------
+
+SHARED = """
+import asyncio
+clients, tasks = {}, set()
+async def later(client):
+    await asyncio.sleep(0)
+    client.session["by"] = "task"
+    await client.send("changed")
+def change(client):
+    client.session["by"] = "thread"
+async def in_a_thread(client):
+    await asyncio.to_thread(change, client)
+    await client.send("changed")
+@app.every(0.01)
+async def tick():
+    for client in clients.values():
+        if client.session.pop("timed", None):
+            client.session["by"] = "timer"
+            await client.send("changed")
+async def said(client, data):
+    clients[client.id] = client
+    if data == "whom":
+        return await client.send(client.id)
+    if data == "seen":
+        return await client.send(str(client.session.get("by")))
+    if data == "task":
+        return tasks.add(asyncio.create_task(later(client)))
+    if data == "thread":
+        return tasks.add(asyncio.create_task(in_a_thread(client)))
+    if data == "timer":
+        client.session["timed"] = True
+        return None
+    if data == "own":
+        client.session["by"] = "me"
+        return await client.send("changed")
+    clients[data].session["by"] = "other"
+    await client.send("changed")
+app.handlers["on_message"] = said
+"""
+
+
+@pytest.mark.parametrize("by", ["other", "task", "timer", "thread"])
+async def test_whatever_changes_a_session_a_new_process_knows_it(tmp_path: Path, by: str) -> None:
+    write_app(tmp_path, "v1", SHARED)
+    async with (
+        gateway() as at,
+        Supervised(tmp_path, at.register) as worker,
+        connect(at.address) as ann,
+        connect(at.address) as bob,
+    ):
+        whom = await answer(ann, "whom")
+        if by == "other":
+            await answer(bob, "whom")
+            assert await answer(bob, whom) == "changed"
+        else:
+            assert await answer(ann, by) == "changed"
+        await reload(worker)
+        assert await answer(ann, "seen") == by
+
+
+async def test_a_session_that_a_back_end_sets_back_is_that_of_the_next_message(
+    tmp_path: Path,
+) -> None:
+    write_app(tmp_path, "v1", SHARED)
+    async with (
+        gateway() as at,
+        Supervised(tmp_path, at.register),
+        connect(at.address) as browser,
+        connect(at.address) as other,
+        GatewayClient(at.register) as back_end,
+    ):
+        client = str(await answer(browser, "whom"))
+        for _ in range(3):
+            assert await answer(browser, "own") == "changed"
+            await answer(other, "whom")  # which comes behind the session
+            assert await back_end.get_session(client) == {"by": "me"}
+            await back_end.set_session(client, {})
+            assert await back_end.get_session(client) == {}
+            assert await answer(browser, "seen") == "None"
 
 
 # --- what a worker's app can do -----------------------------------------------------------------

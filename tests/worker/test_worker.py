@@ -12,10 +12,12 @@ import pytest
 
 from pushline import App, Client, Close
 from pushline.codecs.gateway_frames import HEAD, Cmd
+from pushline.codecs.php_serialize import dumps
 from pushline.config import Config, read
 from pushline.gatewayworker import link
 from pushline.messages import GATEWAY_LOST
 from pushline.worker import worker as module
+from pushline.worker import write_back
 from pushline.worker.worker import Worker
 from tests.gatewayworker.recorded import RECORDED, in_life
 from tests.worker.gateways import Cluster, Gateway, Wire, cluster, until
@@ -411,6 +413,38 @@ async def test_when_it_stops_it_ends_links_to_phps_reads_them_and_sends_the_rest
         (spare,) = gateway.wires[1:]
         assert not spare.is_worker
         assert Cmd.SET_SESSION in [frame.cmd for frame in spare.frames]
+
+
+async def test_sessions_that_change_at_the_end_go_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a thread that has outlived its handler, and by on_stop, which is plain here."""
+    monkeypatch.setattr(write_back, "SOON", 60.0)
+    app = App()
+    clients: list[Client] = []
+
+    @app.on_message
+    async def said(client: Client, data: str) -> None:
+        clients.append(client)
+
+    @app.on_stop
+    def stopped() -> None:
+        clients[1].session["by"] = "on_stop"
+
+    def change() -> None:
+        clients[0].session["by"] = "thread"
+
+    async with cluster() as among:
+        (gateway,) = among.gateways
+        async with working(app, among):
+            wire = await gateway.worker()
+            for number in (1, 2):
+                wire.connect(number)
+                wire.say("hi", number)
+            await until(lambda: len(clients) == 2)
+            await asyncio.to_thread(change)
+        changed = {1: dumps({"by": "thread"}), 2: dumps({"by": "on_stop"})}
+        await until(lambda: gateway.sessions == changed)
+        sent = [frame.connection_id for frame in wire.frames if frame.cmd == Cmd.SET_SESSION]
+        assert sent == [1]  # the other one has gone another way
 
 
 async def test_questions_under_way_are_asked_again_when_another_takes_its_place() -> None:

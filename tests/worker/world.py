@@ -21,6 +21,7 @@ from pushline.commands import Command
 from pushline.metrics import Metrics
 from pushline.wheel import Wheel
 from pushline.worker.clients import Clients
+from pushline.worker.write_back import WriteBack
 
 WHERE = Place(0x7F000001, 2300, 0x7F000001, 41748, 7272)
 NUMBER = 1
@@ -73,6 +74,10 @@ class Line:
         """Of each frame its command, ext_data and body."""
         return [(Cmd(frame.cmd).name, frame.ext, frame.body) for frame in self.sent]
 
+    @property
+    def is_overrun(self) -> bool:
+        return self.paused > 0
+
     def write(self, frame: bytes) -> bool:
         self.written += [frame] if self.takes_frames else []
         return self.takes_frames
@@ -84,6 +89,8 @@ class Line:
     async def execute(self, command: Command[Any]) -> Any:
         answer = self.answers[type(command)]
         await self.may_answer.wait()
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
     def pause_reading(self) -> None:
@@ -104,11 +111,13 @@ class World:
         )
         self.line = Line()
         on_connect = app.handlers.get("on_connect")
+        self.write_back = WriteBack(self.running.desk, self.running.runner)
         self.clients = Clients(
             self.running.desk,
             self.running.runner,
             on_connect and self.running.handlers.call(on_connect),
             self.line,
+            self.write_back,
         )
 
     def connect(self, number: int = NUMBER, target: str = "/", **server: object) -> None:

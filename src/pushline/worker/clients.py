@@ -11,6 +11,7 @@ from pushline.messages import GATEWAY_LOST, NO_STATUS
 from pushline.worker.remote_inbox import OnConnect, RemoteInbox
 from pushline.worker.remote_peer import Line, RemotePeer
 from pushline.worker.remote_request import request_of, unknown
+from pushline.worker.write_back import WriteBack
 
 _MESSAGE = int(Cmd.MESSAGE)
 
@@ -24,12 +25,18 @@ class Clients:
     """
 
     def __init__(
-        self, desk: Desk, runner: Runner, on_connect: OnConnect | None, line: Line
+        self,
+        desk: Desk,
+        runner: Runner,
+        on_connect: OnConnect | None,
+        line: Line,
+        write_back: WriteBack,
     ) -> None:
         self._desk = desk
         self._runner = runner
         self._on_connect = on_connect
         self._line = line
+        self._write_back = write_back
         self._inboxes: dict[int, RemoteInbox] = {}
         """By connection_id."""
         self._new: set[int] = set()
@@ -92,8 +99,9 @@ class Clients:
     def _add(self, event: Frame, request: Request) -> RemoteInbox:
         number = event.connection_id
         place = event.local_ip << 16 | event.local_port
-        peer = RemotePeer(self._line, place, number, event.ext)
-        inbox = RemoteInbox(Client(peer, request, self._runner), peer, self._desk, event.ext)
+        peer = RemotePeer(self._line, self._write_back, place, number, event.ext)
+        client = Client(peer, request, self._runner)
+        inbox = RemoteInbox(client, peer, self._desk, self._write_back)
         self._inboxes[number] = inbox
         return inbox
 

@@ -12,6 +12,8 @@ from pushline.gatewayworker.link import Link
 
 T = TypeVar("T")
 LEAVE: Final = encode(Cmd.LEAVE)
+CALM: Final = 1.0
+"""Seconds after a pause in which what was held back may still be coming."""
 
 
 class Line:
@@ -32,6 +34,7 @@ class Line:
         self._last: asyncio.Future[None] | None = None
         self._is_ended = False
         self._pauses = 0
+        self._resumed = link.loop.time() - CALM
         self._read_on = False
 
     @property
@@ -67,7 +70,13 @@ class Line:
 
     def resume_reading(self) -> None:
         self._pauses -= 1
+        self._resumed = self.link.loop.time()
         self._apply()
+
+    @property
+    def is_overrun(self) -> bool:
+        """It is paused, or was a moment ago: the gateway may have more than there is room for."""
+        return self._pauses > 0 or self.link.loop.time() - self._resumed < CALM
 
     def read_on(self, read_on: bool) -> None:
         """Whether to read in any case."""

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pushline.codecs.gateway_call_queries import BY_COMMAND as QUERIES
+from pushline.codecs import gateway_call_queries, gateway_call_selects
 from pushline.codecs.gateway_calls import Tell, call_of
 from pushline.commands import Command
 from pushline.errors import UnavailableError
@@ -17,6 +17,8 @@ from pushline.worker.line import Line
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+QUESTIONS: Final = {*gateway_call_queries.BY_COMMAND, *gateway_call_selects.BY_COMMAND}
 
 
 class Reach:
@@ -62,7 +64,7 @@ class Reach:
         over_links = self._over_links
         if over_links is None:
             return self._go_spare(command)
-        if type(command) in QUERIES:
+        if type(command) in QUESTIONS:
             answer = over_links.execute(command)
             return self._asked(command, answer) if isinstance(answer, Awaitable) else answer
         if self._is_left and not isinstance(call_of(command), Tell):

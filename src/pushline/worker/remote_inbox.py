@@ -10,6 +10,7 @@ from pushline.errors import BadNameError, HttpError
 from pushline.gateway.values import LONGEST_REASON
 from pushline.messages import BAD_REQUEST, INTERNAL_ERROR, KICKED, Close
 from pushline.worker.remote_peer import RemotePeer
+from pushline.worker.write_back import WriteBack
 
 OnConnect = Callable[[Client], Awaitable[object]]
 
@@ -21,26 +22,26 @@ class Opened(NamedTuple):
 
 
 class NewSession(NamedTuple):
-    """The event of a session that is another than the one before."""
+    """The event of a session that has to be looked at; `number` is RemoteSession's."""
 
+    number: int
     serialized: bytes
 
 
 class RemoteInbox(Inbox):
-    """After each handler a session that it has changed goes back to the gateway.
+    """After each handler sessions that have changed go back to the gateway.
 
     The upgrade has been accepted long since: who is refused by on_connect is closed, none of its
     events is handled any more.
     """
 
-    __slots__ = ("_peer", "_refused", "_session")
+    __slots__ = ("_peer", "_refused", "_write_back")
 
-    def __init__(self, client: Client, peer: RemotePeer, desk: Desk, session: bytes) -> None:
+    def __init__(self, client: Client, peer: RemotePeer, desk: Desk, write_back: WriteBack) -> None:
         super().__init__(client, peer, desk)
         self._peer = peer
         self._refused = False
-        self._session = session
-        """The last that came in an event."""
+        self._write_back = write_back
 
     def open(self, on_connect: OnConnect | None) -> None:
         """It has come, and is new."""
@@ -49,33 +50,51 @@ class RemoteInbox(Inbox):
 
     def receive(self, session: bytes, message: str | bytes) -> None:
         """A message came, with the session."""
-        if session != self._session:
-            self._bring(session)
+        self._bring(session)
         if not self._peer.sealed:
             self.put(message)
 
     def end(self, session: bytes, reason: Close) -> None:
         """It is gone, by what the gateway says for `reason`; what this app has closed it with is
         known better."""
-        if session != self._session:
-            self._bring(session)
-        self._peer.sealed = True
-        self.close(self._peer.reason or reason)
+        self._bring(session)
+        self.lose(reason)
 
     def lose(self, reason: Close) -> None:
         """The link to its gateway is gone, and the client with it."""
-        self.end(self._session, reason)
+        self._peer.sealed = True
+        self.close(self._peer.reason or reason)
 
     def _bring(self, session: bytes) -> None:
-        self._session = session
-        self._add(NewSession(session))  # in its turn: a handler may still work with the one before
+        number = self._peer.kept.arrived(session)
+        if number is not None:  # in its turn: a handler may still work with the one before
+            self._add(NewSession(number, session))
 
     async def _handle(self, event: Event | NewSession | Opened) -> None:
         if isinstance(event, NewSession):
-            self._peer.kept.seen(event.serialized)
+            await self._see(event)
         elif not self._refused:
+            await self._serve(event)
+            self._write_back.keep(self._peer)
+            self._write_back.look()
+
+    async def _see(self, came: NewSession) -> None:
+        kept = self._peer.kept
+        self._write_back.keep(self._peer)  # what was changed until now is newer
+        if kept.seen(came.number, came.serialized) or self._peer.sealed:
+            return
+        question = kept.ask()
+        answer = await self._peer.ask_session()
+        self._write_back.keep(self._peer)
+        if answer is not None:
+            kept.answered(question, answer)
+
+    async def _serve(self, event: Event | Opened) -> None:
+        self._peer.is_served = True
+        try:
             await (self._decide(event) if isinstance(event, Opened) else super()._handle(event))
-            self._keep_session()
+        finally:
+            self._peer.is_served = False
 
     async def _decide(self, event: Opened) -> None:
         try:
@@ -93,12 +112,6 @@ class RemoteInbox(Inbox):
     def _refuse(self, close: Close) -> None:
         self._refused = True
         self._peer.close(None, close)
-
-    def _keep_session(self) -> None:
-        try:
-            self._peer.keep_session()
-        except FAULTS:
-            self._desk.failed("session", self.client)
 
 
 def _short(reason: str) -> str:

@@ -16,11 +16,13 @@ from pushline.commands import (
     Kick,
     LeaveGroup,
     SendToClient,
+    SerializedSession,
     Session,
     SetSession,
     UidOfClient,
     UnbindUid,
 )
+from pushline.errors import ClientError
 from pushline.messages import Close, Message
 from pushline.names import DEFAULT_UTYPE, client_id_of
 from pushline.worker.remote_session import RemoteSession
@@ -35,6 +37,8 @@ class Line(Protocol):
 
     @property
     def takes_pauses(self) -> bool: ...
+    @property
+    def is_overrun(self) -> bool: ...
     def write(self, frame: bytes) -> bool:
         """False where the link takes nothing any more."""
 
@@ -46,6 +50,12 @@ class Line(Protocol):
     def resume_reading(self) -> None: ...
 
 
+class Notes(Protocol):
+    """Of the sessions that something else than their clients' own handlers has asked for."""
+
+    def note(self, peer: "RemotePeer") -> None: ...
+
+
 class RemotePeer:
     """As Peer and Source have it, for the connection `number` of the gateway at `place`.
 
@@ -55,12 +65,13 @@ class RemotePeer:
     """
 
     __slots__ = (
-        *("_changes", "_groups", "_line", "_number", "_place"),
-        *("id", "kept", "reason", "sealed", "uid"),
+        *("_changes", "_groups", "_line", "_notes", "_number", "_place"),
+        *("id", "is_served", "kept", "reason", "sealed", "uid"),
     )
 
-    def __init__(self, line: Line, place: int, number: int, session: bytes) -> None:
+    def __init__(self, line: Line, notes: Notes, place: int, number: int, session: bytes) -> None:
         self._line = line
+        self._notes = notes
         self._place = place
         self._number = number
         self._groups: dict[str, None] | None = None  # for memory: while there are none
@@ -69,6 +80,8 @@ class RemotePeer:
         self.id = client_id_of(place, number)
         self.uid: str | None = None
         self.kept = RemoteSession(session)
+        self.is_served = False
+        """Its own handler is at work."""
         self.sealed = False
         """It is gone, or closed by this app."""
         self.reason: Close | None = None
@@ -84,7 +97,10 @@ class RemotePeer:
 
     @property
     def session(self) -> Session:
-        return self.kept.value()
+        session = self.kept.value()
+        if not self.is_served:
+            self._notes.note(self)
+        return session
 
     def send(self, message: Message) -> bool:
         if self.sealed:
@@ -147,7 +163,19 @@ class RemotePeer:
         changed = self.kept.changed()
         if changed is not None and not self.sealed:
             frame = encode(Cmd.SET_SESSION, connection_id=self._number, ext=changed)
-            self._line.write(frame) or self._line.hand_on(SetSession(self.id, self.session))
+            self._line.write(frame) or self._line.hand_on(SetSession(self.id, self.kept.value()))
+
+    async def ask_session(self) -> bytes | None:
+        """What the gateway has, behind all that it was sent; None where that is not to be known.
+
+        Nor is it where more has come than there is room for, which an answer would stand behind.
+        """
+        if self._line.is_overrun:
+            return None
+        try:
+            return await self._ask(SerializedSession(self.id))
+        except ClientError:
+            return None
 
     def pause_reading(self) -> None:
         """Of this client's messages; where its gateway cannot do that, of the whole link."""

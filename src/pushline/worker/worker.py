@@ -21,6 +21,7 @@ from pushline.worker.line import Line
 from pushline.worker.reach import Reach
 from pushline.worker.spare import Spare, links_of
 from pushline.worker.visit import visit
+from pushline.worker.write_back import WriteBack
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Worker:
         )
         on_connect = app.handlers.get("on_connect")
         self._on_connect = on_connect and self.running.handlers.call(on_connect)
+        self._write_back = WriteBack(self.running.desk, self.running.runner)
         self._spare = Spare(config, self._known)
         self._reach = Reach(self._spare)
         self._clients: dict[Link, Clients] = {}
@@ -120,7 +122,11 @@ class Worker:
         if link not in self._clients:
             line = self._reach.lines[link] = Line(link, self._reach, self._reach.hand_on)
             self._clients[link] = Clients(
-                self.running.desk, self.running.runner, self._on_connect, line
+                self.running.desk,
+                self.running.runner,
+                self._on_connect,
+                line,
+                self._write_back,
             )
             link.lost.add_done_callback(lambda _: self._lost(link))
         return self._clients[link]
@@ -185,8 +191,10 @@ class Worker:
         self.running.app.timers.stop()
         await self._take_leave(seconds / 2)
         await self._handled(end - 2 * last - self._loop.time())
+        self._write_back.finish()
         await self._part(last)
         await self.running.stop(last)
+        self._write_back.finish()
         await _done([asyncio.ensure_future(self._reach.handed_on())], last)
         await self._links.stop()
         await self._spare.stop()
