@@ -169,7 +169,7 @@ def starting(closed: str, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]
 
 def leads(pid: int) -> list[str]:
     """What the standard streams of a process are."""
-    return [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]  # noqa: PTH115
+    return [str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in range(3)]
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])

@@ -52,7 +52,7 @@ class SlowLink:
 
 
 def opened(plug: socket.socket) -> Browser:
-    browser = Browser(SlowLink(plug))  # type: ignore[arg-type]
+    browser = Browser(SlowLink(plug))  # type: ignore[arg-type] # it has what a Browser calls
     browser.send_raw(request("localhost"))
     browser.read_head()
     browser.login("user0").settle()

@@ -254,7 +254,7 @@ def test_a_socket_that_has_replaced_ours_is_left_alone(tmp_path: Path) -> None:
     async def main() -> None:
         async with listening(f"unix:{new}") as address:
             async with listening(f"unix:{path}"):
-                os.rename(new, path)  # noqa: PTH104 - no Path is needed
+                os.rename(new, path)  # noqa: PTH104 - a Path is not for async functions
             assert await said_at(replace(address, path=str(path))) == b"unix socket"
 
     run(main())
@@ -263,7 +263,7 @@ def test_a_socket_that_has_replaced_ours_is_left_alone(tmp_path: Path) -> None:
 def test_a_socket_that_somebody_has_removed_is_no_error(tmp_path: Path) -> None:
     async def main() -> None:
         async with listening(f"unix:{tmp_path}/pushline"):
-            os.unlink(tmp_path / "pushline")  # noqa: PTH108 - no Path is needed
+            os.unlink(tmp_path / "pushline")  # noqa: PTH108 - as above
 
     run(main())
 

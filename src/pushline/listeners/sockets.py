@@ -35,7 +35,7 @@ class Port:
         # Before the server: while that lives, no other file can have the number of its own.
         if self._file and self._file == _file_at(self._path):
             with contextlib.suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 - no Path is needed
+                Path(self._path).unlink()
         self._server.close()
 
 
