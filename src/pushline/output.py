@@ -60,8 +60,9 @@ class Output:
 
     def _have_thread(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="pushline-output", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="pushline-output", daemon=True)
+            thread.start()  # where that fails, the next text tries again
+            self._thread = thread
 
     def _run(self) -> None:
         while True:

@@ -396,10 +396,9 @@ class Service:
         Also for those who take nothing: the window of a slow reader may open only now and then.
         """
         await self._all_gone()
-        time = asyncio.get_running_loop().time
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(end):
-                while time() < end and any(each.unconfirmed() for each in connections):
+                while self.metrics.open and any(each.unconfirmed() for each in connections):
                     await self._all_gone()
 
     async def _all_gone(self) -> None:
